@@ -1,0 +1,105 @@
+"""``p2s2p``: assembles the commands, and turns every way a command can end into lines and an exit code."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.main import get_command
+
+from pixel2style2pixel_cli import __version__
+from pixel2style2pixel_cli.cli import invert, models, show, train
+from pixel2style2pixel_cli.cli.group import Group
+from pixel2style2pixel_cli.cli.usage import usage_error
+from pixel2style2pixel_cli.errors import P2S2PError
+from pixel2style2pixel_cli.output import Output
+
+PROGRAM = "p2s2p"
+INTERRUPTED = 130
+
+app = typer.Typer(name=PROGRAM, cls=Group, no_args_is_help=True, rich_markup_mode="rich")
+app.command("invert", epilog=invert.EXAMPLES)(invert.invert)
+app.add_typer(train.app, name="train", help="Train a generator, or an encoder for one.")
+app.add_typer(models.app, name="models", help="List, show, verify and import models.")
+app.command("show")(show.show)
+
+
+def _version(context: typer.Context, value: bool) -> None:
+    if value:
+        output: Output = context.obj
+        output.text(f"{PROGRAM} {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("-V", "--version", metavar="", is_eager=True, callback=_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Faces in the latent space of StyleGAN2: a photograph in, its code and its reconstruction out."""
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    output = Output()
+    try:
+        code = _dispatch(arguments, output)
+    except P2S2PError as error:
+        code = _end(output, error)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except Exception as error:
+        usage = usage_error(error, arguments)
+        if usage is None:
+            output.bug(error)
+            return 1
+        code = _end(output, usage)
+    if code == INTERRUPTED and not output.reader_gone:
+        output.interrupted(resume_command(arguments))
+    output.close()
+    return code
+
+
+def _dispatch(arguments: Sequence[str], output: Output) -> int:
+    command: Any = get_command(app)
+    code = command.main(args=list(arguments), prog_name=PROGRAM, standalone_mode=False, obj=output)
+    return code if isinstance(code, int) else 0
+
+
+def _end(output: Output, error: P2S2PError) -> int:
+    output.close()
+    output.error(error)
+    return error.exit_code
+
+
+def resume_command(arguments: Sequence[str]) -> str | None:
+    """The command line that goes on with an interrupted run, or None where nothing can be resumed."""
+    words = list(arguments)
+    if words[:1] == ["train"]:
+        again = [word for word in words if word != "--no-resume"]
+    elif words[:1] == ["invert"] and not {"-", "-o-", "--out=-", "--list-faces"} & set(words):
+        again = ["invert", "--skip-existing", *_without_policy(words[1:])]
+    else:
+        return None
+    return subprocess.list2cmdline([PROGRAM, *again]) if os.name == "nt" else shlex.join([PROGRAM, *again])
+
+
+def _without_policy(words: Sequence[str]) -> list[str]:
+    kept: list[str] = []
+    skip_next = False
+    for word in words:
+        if not skip_next and word not in ("--existing", "--skip-existing", "--overwrite"):
+            kept += [] if word.startswith("--existing=") else [word]
+        skip_next = word == "--existing"
+    return kept

@@ -1,0 +1,133 @@
+"""Writing converted weights: safetensors that explain themselves, a record of hashes, and one rename at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from pixel2style2pixel_cli.convert.digest import tensor_digest
+from pixel2style2pixel_cli.convert.psp import Converted
+from pixel2style2pixel_cli.errors import OutputError
+from pixel2style2pixel_cli.zoo.verify import INSTALL_RECORD, sha256_file
+
+METADATA_KEY = "p2s2p"
+METADATA_SCHEMA = 1
+SPARE_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """Where weights come from: the file, its hash, how it was checked, and the licence it is under."""
+
+    file: str
+    sha256: str
+    checked_by: str
+    licence: str
+
+
+def install(converted: Converted, destination: Path, origin: Origin, card_text: str | None) -> dict[str, str]:
+    """Put weights, record and, if given, a card into the folder ``destination``; returns the tensor digests by role.
+
+    An earlier content of the folder is replaced as a whole. After a failure it is as it was; OutputError says why.
+    """
+    digests: dict[str, str] = {}
+    entries: dict[str, dict[str, object]] = {}
+    with _replaced_folder(destination, _bytes_of(converted)) as folder:
+        for role, state, spec in _parts(converted):
+            digests[role] = tensor_digest(state)
+            metadata = weight_metadata(role, spec, digests[role], origin.licence, origin.sha256)
+            path = folder / f"{role}.safetensors"
+            save_file(state, path, metadata=metadata)
+            entries[role] = {
+                "file": path.name,
+                "sha256": sha256_file(path),
+                "size": path.stat().st_size,
+                "digest": digests[role],
+            }
+        source = {"file": origin.file, "sha256": origin.sha256, "checked_by": origin.checked_by}
+        record = {"schema": METADATA_SCHEMA, "files": entries, "source": source}
+        (folder / INSTALL_RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        if card_text is not None:
+            (folder / "model.toml").write_text(card_text, encoding="utf-8")
+    return digests
+
+
+def weight_metadata(
+    kind: str, spec: dict[str, object], digest: str, licence: str, source_sha256: str
+) -> dict[str, str]:
+    """The metadata of a weight file: one key whose JSON makes the file explain itself."""
+    content = {
+        "schema": METADATA_SCHEMA,
+        "kind": kind,
+        "spec": spec,
+        "source_sha256": source_sha256,
+        "licence": licence,
+        "digest": digest,
+    }
+    return {METADATA_KEY: json.dumps(content, sort_keys=True)}
+
+
+def _parts(converted: Converted) -> Iterator[tuple[str, dict[str, Tensor], dict[str, object]]]:
+    """Role, tensors and spec of each file to write."""
+    if converted.encoder is not None and converted.encoder_spec is not None:
+        yield "encoder", _contiguous(converted.encoder), dataclasses.asdict(converted.encoder_spec)
+    yield "generator", _contiguous(converted.generator), dataclasses.asdict(converted.generator_spec)
+
+
+def _contiguous(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key: tensor.detach().contiguous() for key, tensor in state.items()}
+
+
+def _bytes_of(converted: Converted) -> int:
+    states = (converted.encoder or {}, converted.generator)
+    return sum(tensor.numel() * tensor.element_size() for state in states for tensor in state.values())
+
+
+@contextlib.contextmanager
+def _replaced_folder(destination: Path, needed: int) -> Iterator[Path]:
+    """A new folder beside ``destination`` that takes its place when the block ends well, and vanishes otherwise."""
+    mark = f"{os.getpid()}-{secrets.token_hex(4)}"
+    folder = destination.with_name(f".{destination.name}.{mark}.part")
+    old = destination.with_name(f".{destination.name}.{mark}.old")
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(destination.parent).free
+        if free < needed + SPARE_BYTES:
+            raise OutputError(
+                f"{destination.parent} has {free / 1e9:.1f} GB free, {(needed + SPARE_BYTES) / 1e9:.1f} GB are needed",
+                "free some space, or set P2S2P_HOME to a folder on another disk",
+            )
+        folder.mkdir()
+        yield folder
+        if destination.exists():
+            destination.rename(old)
+        folder.rename(destination)
+    except BaseException as error:  # an interrupt must not leave half a model behind either
+        if old.exists() and not destination.exists():
+            old.rename(destination)
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, (OSError, SafetensorError)):
+            raise _explained(error, destination) from error
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _explained(error: OSError | SafetensorError, destination: Path) -> OutputError:
+    """A failure to write, in words."""
+    full = getattr(error, "errno", None) == errno.ENOSPC or f"os error {errno.ENOSPC})" in str(error)
+    hint = "set P2S2P_HOME to a folder that can be written"
+    if full:
+        return OutputError(f"no space left on the disk for {destination}", f"free some space, or {hint}")
+    return OutputError(f"{destination} cannot be written: {getattr(error, 'strerror', None) or error}", hint)

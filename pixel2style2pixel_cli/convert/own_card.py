@@ -1,0 +1,108 @@
+"""Cards and specs: a card's tables as specs, and a card for a checkpoint that the zoo does not know."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from pixel2style2pixel_cli.convert.psp import Converted
+from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.networks.psp import EncoderSpec
+from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
+from pixel2style2pixel_cli.zoo.cards import Card, InputKind, InputRule
+
+OWN_RANK = 10  # above the bundled models, below the published ones
+UNKNOWN_LICENCE = "unknown"
+
+# What the published training code calls its data, where that is not plain inversion.
+TASKS = {
+    "ffhq_frontalize": "frontalize",
+    "celebs_super_resolution": "superres",
+    "celebs_sketch_to_face": "sketch2face",
+    "celebs_seg_to_face": "seg2face",
+}
+INPUT_KINDS: dict[str, InputKind] = {"sketch2face": "sketch", "seg2face": "labels", "superres": "lowres"}
+
+
+def encoder_spec_of(card: Card) -> EncoderSpec | None:
+    """The card's encoder, or None for a card of a generator only; UsageError for a key the spec does not have."""
+    if not card.encoder:
+        return None
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in card.encoder.items()}
+    _check_keys(values, EncoderSpec, f"[spec.encoder] of {card.name}")
+    return EncoderSpec(**values)  # type: ignore[arg-type]
+
+
+def generator_spec_of(card: Card) -> GeneratorSpec | None:
+    """The card's generator, or None where it names another model's."""
+    if not card.generator:
+        return None
+    _check_keys(card.generator, GeneratorSpec, f"[spec.generator] of {card.name}")
+    return GeneratorSpec(**card.generator)  # type: ignore[arg-type]
+
+
+def _check_keys(values: dict[str, object], spec: type[EncoderSpec] | type[GeneratorSpec], where: str) -> None:
+    known = {field.name for field in dataclasses.fields(spec)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise UsageError(f"{where} has unknown keys: {', '.join(unknown)}", f"known keys: {', '.join(sorted(known))}")
+
+
+def own_card(folder: Path, converted: Converted, file_name: str) -> Card:
+    """The card of a checkpoint that the user named; what it does is read off its options and its input channels."""
+    tasks: tuple[str, ...] = ()
+    if converted.encoder_spec is not None:
+        by_channels = {1: "sketch2face", 3: "invert", 19: "seg2face"}.get(converted.encoder_spec.input_channels)
+        task = TASKS.get(converted.dataset or "", by_channels)
+        tasks = (task,) if task else ()
+    kind = INPUT_KINDS.get(tasks[0], "photo") if tasks else "photo"
+    rows = converted.generator_spec.n_styles
+    return Card(
+        name=folder.name,
+        title=f"imported from {file_name}",
+        tasks=tasks,
+        rank=OWN_RANK,
+        licence=UNKNOWN_LICENCE,
+        commercial_ok=False,
+        encoder=dataclasses.asdict(converted.encoder_spec) if converted.encoder_spec else {},
+        generator=dataclasses.asdict(converted.generator_spec),
+        generator_model=None,
+        input=InputRule(
+            kind=kind,
+            align="none" if kind in ("sketch", "labels") else "ffhq",
+            schema="celebamask-19" if kind == "labels" else None,
+        ),
+        mixing_layers="8-" if rows > 8 else f"{rows // 2}-",
+        weights=(),
+        folder=folder,
+    )
+
+
+def card_text(card: Card) -> str:
+    """A card as TOML."""
+    rule: dict[str, object] = {"kind": card.input.kind, "align": card.input.align}
+    if card.input.schema:
+        rule["schema"] = card.input.schema
+    top = {
+        "name": card.name,
+        "title": card.title,
+        "tasks": list(card.tasks),
+        "rank": card.rank,
+        "licence": card.licence,
+        "commercial_ok": card.commercial_ok,
+    }
+    tables: dict[str, dict[str, object]] = {
+        "spec.encoder": card.encoder,
+        "spec.generator": card.generator,
+        "input": rule,
+        "mixing": {"layers": card.mixing_layers},
+    }
+    parts = ["\n".join(_lines(top))]
+    parts += ["\n".join([f"[{name}]", *_lines(table)]) for name, table in tables.items() if table]
+    return "\n\n".join(parts) + "\n"
+
+
+def _lines(table: dict[str, object]) -> list[str]:
+    # JSON's texts, numbers, booleans and lists are also TOML's, once non-ASCII letters are left as they are.
+    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()]

@@ -1,0 +1,160 @@
+"""Published checkpoint files into tensors and plain values, without ever running what a pickle asks for."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import pickle
+import pickletools
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Literal
+
+import torch
+
+from pixel2style2pixel_cli.convert.nvidia_pickle import PERSISTENT_OBJECT, load_nvidia_pickle
+from pixel2style2pixel_cli.errors import IntegrityError, MissingError
+
+FileKind = Literal["zip", "legacy", "pickle"]
+
+NAMESPACE = "argparse.Namespace"
+HEAD_BYTES = 512
+LEGACY_MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)  # how torch before 1.6 began every file
+LEGACY_PICKLES = 5  # magic, protocol, system, the object, the storage keys; raw numbers follow
+NOT_WEIGHTS = "fetch the file again; compare its size with the one on the download page"
+CODE_INSIDE = "the file was not opened; ask its author for a state dict or safetensors file"
+
+# Names that torch's own weights-only reader takes; used for listing the others, never for deciding what may run.
+_PLAIN = re.compile(
+    r"collections\.OrderedDict|_codecs\.encode|(__builtin__|builtins)\.set"
+    r"|torch(\.cuda|\.storage)?\.\w+(Storage|Tensor)|torch\._utils\._rebuild_\w+|torch\.nn\.parameter\.Parameter"
+    r"|torch\.(Size|device|bool|(float|int|uint|bfloat|complex)\d+)"
+)
+
+
+def load_checkpoint(path: Path) -> object:
+    """Read a checkpoint as tensors and plain values on the CPU.
+
+    Takes what ``torch.save`` wrote (new or legacy container) and NVIDIA's network pickles. IntegrityError names what is
+    wrong: a web page, a Git LFS pointer, a truncated file, or a pickle that needs code, with all names it asks for.
+    """
+    kind = file_kind(path)
+    names = unsafe_globals(path, kind)
+    if kind == "pickle":
+        if PERSISTENT_OBJECT in names:
+            return load_nvidia_pickle(path)
+        raise refused(path, names)
+    if names not in ([], [NAMESPACE]):
+        raise refused(path, names)
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace] if names else []):
+            loaded: object = torch.load(path, map_location="cpu", weights_only=True, mmap=kind == "zip")
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        pickle.UnpicklingError,
+    ) as error:
+        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise IntegrityError(f"{path} is damaged or truncated: {first_line}", NOT_WEIGHTS) from error
+    if names and not (isinstance(loaded, dict) and "g_ema" in loaded):
+        # Only the StyleGAN2 trainer stores its options as a Namespace; elsewhere one is a sign of another layout.
+        raise refused(path, names)
+    return loaded
+
+
+def file_kind(path: Path) -> FileKind:
+    """Tell the container by the first bytes; IntegrityError for the things that are saved in place of weights."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+        size = path.stat().st_size
+    except FileNotFoundError as error:
+        raise MissingError(f"{path} does not exist", "check the path") from error
+    except OSError as error:
+        raise MissingError(f"{path} cannot be read: {error.strerror}", "name a file of weights") from error
+    if size == 0:
+        raise IntegrityError(f"{path} is empty", NOT_WEIGHTS)
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        raise IntegrityError(
+            f"{path} is a web page, not a weight file",
+            "the site answered with a page; fetch the file itself in a browser",
+        )
+    if head.startswith(b"version https://git-lfs"):
+        raise IntegrityError(
+            f"{path} is a Git LFS pointer, not the weights", "type: git lfs pull, or fetch the file itself"
+        )
+    if head.startswith(b"PK\x03\x04"):
+        if not zipfile.is_zipfile(path):
+            raise IntegrityError(f"{path} is truncated: it ends after {size} bytes without a directory", NOT_WEIGHTS)
+        return "zip"
+    if head.startswith(LEGACY_MAGIC):
+        return "legacy"
+    if head[:1] == b"\x80" and len(head) > 1 and head[1] <= pickle.HIGHEST_PROTOCOL:
+        return "pickle"
+    raise IntegrityError(f"{path} is not a weight file of PyTorch", "name a .pt, .pth or .pkl file")
+
+
+def unsafe_globals(path: Path, kind: FileKind) -> list[str]:
+    """All names beyond tensors and plain values that the file's pickles ask for, sorted; nothing is run."""
+    if kind == "zip":
+        try:
+            with zipfile.ZipFile(path) as archive:
+                pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
+                names = set().union(*(_pickle_globals(io.BytesIO(archive.read(name)), 1) for name in pickles))
+        except (zipfile.BadZipFile, OSError) as error:
+            raise IntegrityError(f"{path} is damaged: {error}", NOT_WEIGHTS) from error
+        if not pickles:
+            raise IntegrityError(f"{path} is a zip archive without weights in it", "name a .pt, .pth or .pkl file")
+    else:
+        with path.open("rb") as stream:
+            names = _pickle_globals(stream, LEGACY_PICKLES if kind == "legacy" else 1)
+    return sorted(name for name in names if kind == "pickle" or not _PLAIN.fullmatch(name))
+
+
+def _pickle_globals(stream: IO[bytes], pickles: int) -> set[str]:
+    """Names that the next ``pickles`` pickles of a stream look up; a broken pickle gives those up to the break."""
+    names: set[str] = set()
+    for _ in range(pickles):
+        try:
+            names.update(_globals_of(pickletools.genops(stream)))
+        except (ValueError, EOFError):
+            break
+    return names
+
+
+def _globals_of(operations: Iterator[tuple[pickletools.OpcodeInfo, object, int | None]]) -> Iterator[str]:
+    """Follow the texts on the stack of one pickle, since the newer opcode takes module and name from there."""
+    texts: list[str] = []
+    memo: dict[int, str] = {}
+    memoised = 0
+    for opcode, argument, _ in operations:
+        name = opcode.name
+        if name in ("GLOBAL", "INST"):
+            yield str(argument).replace(" ", ".", 1)
+            texts.append("")
+        elif name == "STACK_GLOBAL":
+            yield ".".join(texts[-2:])
+            texts.append("")
+        elif name == "MEMOIZE":
+            memo[memoised] = texts[-1] if texts else ""
+            memoised += 1
+        elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            memo[int(str(argument))] = texts[-1] if texts else ""
+        elif name in ("GET", "BINGET", "LONG_BINGET"):
+            texts.append(memo.get(int(str(argument)), ""))
+        elif name not in ("PROTO", "FRAME", "STOP"):
+            texts.append(argument if isinstance(argument, str) else "")
+        del texts[:-2]
+
+
+def refused(path: Path, names: list[str]) -> IntegrityError:
+    """The error for a pickle that would have to run code."""
+    listed = ", ".join(names) or "nothing this program knows"
+    return IntegrityError(f"{path} is a pickle that needs more than tensors: {listed}", CODE_INSIDE)

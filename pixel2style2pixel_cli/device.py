@@ -1,0 +1,111 @@
+"""Device and dtype, resolved once; peak memory; timing that waits for the device."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from pixel2style2pixel_cli.errors import DeviceError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def resolve_device(name: str) -> torch.device:
+    """Turn ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps`` into a device that exists here."""
+    import torch
+
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        if torch.backends.mps.is_available():
+            return torch.device("mps")
+        return torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"unknown device {name!r}", "use auto, cpu, cuda, cuda:N or mps") from error
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise UsageError(f"device {name!r} is not supported", "use auto, cpu, cuda, cuda:N or mps")
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            found = f"device {name} asked for, {count} CUDA devices found"
+            raise DeviceError(found, "use --device cpu or --device auto")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("device mps asked for, but this machine has none", "use --device cpu or --device auto")
+    return device
+
+
+def resolve_dtype(name: str, device: torch.device, *, low_precision_ok: bool = False) -> torch.dtype:
+    """Turn ``auto`` or a name into a dtype; auto leaves float32 only on CUDA where the card accepted bfloat16."""
+    import torch
+
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" and low_precision_ok else torch.float32
+    if name not in DTYPES:
+        raise UsageError(f"unknown dtype {name!r}", "use auto, float32, bfloat16 or float16")
+    if name == "float16" and device.type == "cpu":
+        raise UsageError("float16 is slow and inexact on a CPU", "use --dtype float32 or --dtype bfloat16")
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the device ran out of memory, which torch reports in more than one way."""
+    import torch
+
+    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has finished what it was given."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def device_seconds(device: torch.device) -> float:
+    """Clock reading after the device has finished what it was given."""
+    synchronise(device)
+    return time.perf_counter()
+
+
+def peak_bytes(device: torch.device) -> int | None:
+    """Most memory taken so far: of the device where it counts, else of this process."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return None  # the standard library has no such counter there
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS, in KiB on Linux
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep the memory of freed tensors, which halves the time of large batches on a CPU.
+
+    By default every large block goes back to the kernel when freed and is faulted in page by page when taken again.
+    Does nothing where the C library has no such switch.
+    """
+    import ctypes
+
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        m_trim_threshold, m_mmap_max = -1, -4
+        mallopt(m_mmap_max, 0)
+        mallopt(m_trim_threshold, 2**31 - 1)

@@ -1,0 +1,80 @@
+"""Every error a user can meet: what was found and expected, what to type next, and the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+
+class P2S2PError(Exception):
+    """An error meant for the user; the command line prints ``message`` and ``hint`` and exits with ``exit_code``."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(P2S2PError):
+    """A bad option, a bad configuration key, a collision of outputs, an output that exists already."""
+
+    exit_code = 2
+
+
+class InputError(P2S2PError):
+    """One input cannot be processed; the others still are."""
+
+    exit_code = 3
+
+
+class NoFaceError(InputError):
+    """No face was found in a photograph."""
+
+
+class OutputError(P2S2PError):
+    """A result could not be written: no permission, no space, not a folder."""
+
+    exit_code = 3
+
+
+class MissingError(P2S2PError):
+    """Something needed is absent: a model, the landmark file, an optional package."""
+
+    exit_code = 4
+
+
+class IntegrityError(P2S2PError):
+    """A weight file is not what it claims to be: wrong hash, wrong layout, code inside."""
+
+    exit_code = 4
+
+
+class DeviceError(P2S2PError):
+    """The device is absent, or too small for a single image."""
+
+    exit_code = 5
+
+
+class ShapeError(P2S2PError):
+    """An array or tensor has another shape than the function takes."""
+
+    exit_code = 2
+
+
+class Shaped(Protocol):
+    """Anything with a shape: a NumPy array or a torch tensor."""
+
+    @property
+    def shape(self) -> Sequence[int]: ...
+
+
+def check_shape(value: Shaped, expected: tuple[int | None, ...], name: str) -> None:
+    """Raise ShapeError unless ``value`` has the expected shape; None stands for any size."""
+    actual = tuple(value.shape)
+    fits = len(actual) == len(expected) and all(e is None or a == e for a, e in zip(actual, expected, strict=True))
+    if not fits:
+        wanted = "x".join("any" if e is None else str(e) for e in expected)
+        found = "x".join(str(a) for a in actual)
+        raise ShapeError(f"{name} has shape {found}, expected {wanted}", "resize the input or choose another model")

@@ -1,0 +1,109 @@
+"""Faces in a photograph: the protocol of a detector, its registry, and the choice among several faces."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixel2style2pixel_cli.errors import NoFaceError, UsageError
+
+FACE_CHOICES = ("best", "largest", "all", "left-to-right")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Face:
+    """One face in photo pixels: box (left, top, right, bottom), the detector's score, 68 points (x, y).
+
+    Integer coordinates are pixel centres, as dlib counts.
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    points: NDArray[np.float64]
+
+    @property
+    def size(self) -> float:
+        """Side of a square of the area of the box."""
+        left, top, right, bottom = self.box
+        return math.sqrt(max(right - left, 0.0) * max(bottom - top, 0.0))
+
+
+class Detector(Protocol):
+    """Finds faces; safe to call from several threads."""
+
+    @property
+    def name(self) -> str: ...
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Face]:
+        """Faces of a uint8 (H, W, 3) RGB photograph, best first."""
+        ...
+
+
+def _load_dlib(landmarks: Path, threshold: float) -> Detector:
+    from pixel2style2pixel_cli.face.dlib_detector import DlibDetector
+
+    return DlibDetector(landmarks, threshold)
+
+
+DETECTORS: dict[str, Callable[[Path, float], Detector]] = {"dlib": _load_dlib}
+
+
+def load_detector(name: str, *, landmarks: Path, threshold: float = 0.0) -> Detector:
+    """The detector of that name; UsageError lists the valid names."""
+    if name not in DETECTORS:
+        raise UsageError(f"unknown detector {name!r}", f"use one of: {', '.join(DETECTORS)}")
+    return DETECTORS[name](landmarks, threshold)
+
+
+def rank(face: Face) -> float:
+    """Score and size together: the side of the face, times how far its score speaks for a real one.
+
+    A logistic curve, because scores saturate: at 0.1 false faces are common, beyond 1 a higher score says frontal
+    rather than real, and the larger face should win. Centre and slope from the gap between the scores of false faces
+    (below 0.2) and of faces (above 0.5).
+    """
+    return face.size / (1.0 + math.exp(-8.0 * (face.score - 0.4)))
+
+
+def best_first(faces: Sequence[Face]) -> list[Face]:
+    """Sorted by ``rank``; ties by position, so that the order never depends on the detector's."""
+    return sorted(faces, key=lambda face: (-rank(face), face.box))
+
+
+def choose_faces(faces: Sequence[Face], choice: str) -> list[tuple[int, Face]]:
+    """The chosen faces with their index in ``faces``, which is sorted best first.
+
+    choice: best, largest, all, left-to-right, or an index from 0. Raises NoFaceError when there is no such face.
+    """
+    numbered = list(enumerate(faces))
+    index = _index(choice)
+    if not numbered:
+        raise NoFaceError("no face found", "try --on-no-face crop, or a lower --detector-threshold such as -0.3")
+    if index is not None:
+        if index >= len(numbered):
+            many = "1 face was" if len(numbered) == 1 else f"{len(numbered)} faces were"
+            raise NoFaceError(
+                f"face {index} asked for, {many} found", f"use --face 0 to {len(numbered) - 1}, see --list-faces"
+            )
+        return [numbered[index]]
+    if choice == "best":
+        return numbered[:1]
+    if choice == "largest":
+        return [max(numbered, key=lambda item: item[1].size)]
+    if choice == "left-to-right":
+        return sorted(numbered, key=lambda item: (item[1].box[0] + item[1].box[2], item[1].box[1]))
+    return numbered
+
+
+def _index(choice: str) -> int | None:
+    if choice in FACE_CHOICES:
+        return None
+    if choice.isascii() and choice.isdigit():
+        return int(choice)
+    raise UsageError(f"unknown face choice {choice!r}", f"use {', '.join(FACE_CHOICES)}, or an index from 0")

@@ -1,0 +1,72 @@
+"""Writing a file so that it is either there in full or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from pathlib import Path
+
+from pixel2style2pixel_cli.errors import OutputError
+from pixel2style2pixel_cli.files.paths import display
+
+PART_SUFFIX = ".part"
+_NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_NOT_PERMITTED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write ``data`` beside ``path`` and rename it into place; after a failure of any kind ``path`` is as it was.
+
+    Missing parent folders are made. Raises OutputError for every reason the operating system gives.
+    """
+    part = _part_path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder")  # Windows would call it a lack of permission
+        _write_synced(part, data)
+        os.replace(part, path)  # noqa: PTH105 - pathlib's form is looked up at import and cannot be made to fail in tests
+    except BaseException as error:  # an interrupt must not leave the part behind either
+        with contextlib.suppress(OSError):
+            part.unlink()
+        if isinstance(error, OSError):
+            raise _explain(error, path) from error
+        raise
+
+
+def _part_path(path: Path) -> Path:
+    """A new hidden name in the same folder, within the length that file systems take."""
+    mark = f".{os.getpid()}-{secrets.token_hex(4)}{PART_SUFFIX}"
+    kept = os.fsencode(path.name)[: 250 - len(mark)].decode("utf-8", "ignore")
+    return path.with_name(f".{kept}{mark}")
+
+
+def _write_synced(part: Path, data: bytes) -> None:
+    # os.open and not open(): "x" mode with the usual permissions, and every byte counted by us
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        rest = memoryview(data)
+        while len(rest):
+            rest = rest[os.write(handle, rest) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _explain(error: OSError, path: Path) -> OutputError:
+    shown = display(path)
+    if error.errno in _NO_SPACE:
+        hint = "free some space or choose another disk with -o, then repeat with --skip-existing"
+        return OutputError(f"no space left on the disk for {shown}", hint)
+    if error.errno == errno.EISDIR:
+        return OutputError(f"{shown} is a folder, and a file is to be written there", "choose another name with -o")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return OutputError(f"{display(path.parent)} is or lies below a file, not a folder", "choose a folder with -o")
+    if error.errno in _NOT_PERMITTED:
+        return OutputError(f"not permitted to write {shown}", "choose a folder you may write to with -o")
+    if error.errno == errno.ENAMETOOLONG:
+        return OutputError(f"the name of {shown} is too long for this disk", "choose a shorter one with --name")
+    reason = (error.strerror or type(error).__name__).lower()
+    return OutputError(f"{shown} could not be written: {reason}", "choose another place with -o")

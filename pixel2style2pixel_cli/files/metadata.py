@@ -1,0 +1,111 @@
+"""Where recipe, XMP and EXIF sit in PNG, JPEG and WebP files, and what of a source's EXIF may be kept."""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import Any
+from xml.sax.saxutils import escape, unescape
+
+from PIL import Image
+
+PNG_RECIPE = "p2s2p"
+PNG_XMP = "XML:com.adobe.xmp"
+JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\x00"
+NAMESPACE = "urn:p2s2p:recipe:1/"
+EMPTY_PACKET = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+)
+RDF_END = "</rdf:RDF>"
+BLOCK = f'<rdf:Description rdf:about="" xmlns:p2s2p="{NAMESPACE}"><p2s2p:recipe>{{}}</p2s2p:recipe></rdf:Description>'
+BLOCK_PATTERN = re.compile(re.escape(BLOCK).replace(r"\{\}", "(.*?)"), re.DOTALL)
+
+ORIENTATION = 0x0112
+EXIF_IFD, GPS_IFD = 0x8769, 0x8825
+# What describes the photograph rather than the layout of the old file: text, camera, dates, resolution, rights.
+KEPT_TAGS = frozenset({0x010E, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x013B, 0x8298})
+# Maker notes hold offsets into the old file; the stored size is that of the old picture; interoperability is a pointer.
+DROPPED_EXIF_TAGS = frozenset({0x927C, 0xA002, 0xA003, 0xA005})
+
+
+def pack_xmp(recipe: str | None, xmp: str | None) -> str | None:
+    """One XMP packet that carries the recipe as an element of its own; None when there is neither."""
+    if recipe is None:
+        return xmp
+    packet = EMPTY_PACKET if xmp is None else xmp
+    head, end, tail = packet.rpartition(RDF_END)
+    if not end:
+        raise ValueError("the XMP packet has no rdf:RDF element")
+    return head + BLOCK.format(escape(recipe)) + end + tail
+
+
+def unpack_xmp(packet: bytes | str | None) -> tuple[str | None, str | None]:
+    """The recipe and the packet without it: what ``pack_xmp`` was given."""
+    if packet is None:
+        return None, None
+    text = packet.decode("utf-8", "replace") if isinstance(packet, bytes) else packet
+    found = BLOCK_PATTERN.search(text)
+    if found is None:
+        return None, text
+    rest = text[: found.start()] + text[found.end() :]
+    return unescape(found.group(1)), (None if rest == EMPTY_PACKET else rest)
+
+
+def insert_jpeg_xmp(data: bytes, packet: str) -> bytes:
+    """A JPEG file with an XMP segment behind its JFIF and EXIF segments."""
+    payload = JPEG_XMP + packet.encode()
+    if len(payload) + 2 > 0xFFFF:
+        raise ValueError(f"the metadata takes {len(payload)} bytes, a JPEG segment holds 65533")
+    at = 2
+    for marker, start, end in _jpeg_segments(data):
+        if marker != 0xE0 and not (marker == 0xE1 and data[start:end].startswith(b"Exif\x00")):
+            break
+        at = end
+    return data[:at] + b"\xff\xe1" + struct.pack(">H", len(payload) + 2) + payload + data[at:]
+
+
+def find_jpeg_xmp(data: bytes) -> bytes | None:
+    """The XMP packet of a JPEG file; older Pillow versions do not report it."""
+    for marker, start, end in _jpeg_segments(data):
+        if marker == 0xE1 and data[start:end].startswith(JPEG_XMP):
+            return data[start + len(JPEG_XMP) : end]
+    return None
+
+
+def _jpeg_segments(data: bytes) -> list[tuple[int, int, int]]:
+    """Marker, start and end of the payload of every segment before the picture data."""
+    segments = []
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill byte
+            at += 1
+            continue
+        if marker == 0xDA or marker == 0xD9:
+            break
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        segments.append((marker, at + 4, at + 2 + length))
+        at += 2 + max(length, 2)
+    return segments
+
+
+def clean_exif(image: Image.Image) -> tuple[int, bytes | None]:
+    """The orientation (1 = upright) of a loaded picture, and its EXIF without orientation, thumbnail and file layout.
+
+    Damaged EXIF counts as none: it must not cost the user the photograph.
+    """
+    try:
+        source = image.getexif()
+        orientation = source.get(ORIENTATION, 1)
+        kept: Any = Image.Exif()
+        for tag, value in source.items():
+            if tag in KEPT_TAGS:
+                kept[tag] = value
+        for ifd, dropped in ((EXIF_IFD, DROPPED_EXIF_TAGS), (GPS_IFD, frozenset[int]())):
+            values = {tag: value for tag, value in source.get_ifd(ifd).items() if tag not in dropped}
+            if values:
+                kept[ifd] = values
+        return int(orientation), (kept.tobytes() if len(kept) else None)
+    except Exception:  # EXIF is written by thousands of programs and parsed by none of them alike
+        return 1, None

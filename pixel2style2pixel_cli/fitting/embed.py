@@ -1,0 +1,55 @@
+"""Image2StyleGAN: a code found by optimisation, each picture by itself (Abdal et al. 2019).
+
+Shape suffixes: B batch, C channels, H W height and width, N styles, D style width.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pixel2style2pixel_cli.losses.pixel import gradient_l1, mse, pyramid_l1
+from pixel2style2pixel_cli.networks.stylegan2 import Generator, NoiseMode
+
+LEARNING_RATE = 0.01
+
+
+def reconstruction_loss(image_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
+    """Squared error plus pyramid L1 and gradients: what the bundled encoder was trained with, without a network."""
+    return mse(image_BCHW, target_BCHW) + pyramid_l1(image_BCHW, target_BCHW) + gradient_l1(image_BCHW, target_BCHW)
+
+
+def embed(
+    generator: Generator,
+    target_BCHW: Tensor,
+    start_BND: Tensor,
+    *,
+    steps: int,
+    noise: NoiseMode = "fixed",
+    learning_rate: float = LEARNING_RATE,
+) -> Tensor:
+    """Codes (B, N, D) in W+ after ``steps`` of Adam from ``start``, for targets (B, 3, S, S) in [-1, 1].
+
+    The generator's image is reduced to the target's size first, or the target to the image's. Every picture has its
+    own loss, and Adam treats every number apart, so a batch gives the codes that its pictures give alone. The last
+    tenth of the steps falls to a tenth of the rate, which takes the last unrest out.
+    """
+    codes_BND = start_BND.detach().clone().requires_grad_(True)
+    optimiser = torch.optim.Adam([codes_BND], lr=learning_rate, betas=(0.9, 0.999), eps=1e-8)
+    target_BCHW = _at_most(target_BCHW, generator.spec.resolution)
+    with torch.enable_grad():
+        for step in range(steps):
+            if step == steps - steps // 10:
+                optimiser.param_groups[0]["lr"] = learning_rate / 10
+            image_BCHW = _at_most(generator(codes_BND, noise), target_BCHW.shape[-1])
+            loss = torch.stack(
+                [reconstruction_loss(image_BCHW[i : i + 1], target_BCHW[i : i + 1]) for i in range(len(target_BCHW))]
+            ).sum()
+            (codes_BND.grad,) = torch.autograd.grad(loss, codes_BND)
+            optimiser.step()
+    return codes_BND.detach()
+
+
+def _at_most(image_BCHW: Tensor, size: int) -> Tensor:
+    return image_BCHW if image_BCHW.shape[-1] <= size else F.interpolate(image_BCHW, size=(size, size), mode="area")

@@ -1,0 +1,32 @@
+"""StyleGAN2's adversarial losses: non-saturating logistic, R1, path length (Karras et al. 2020, section 3.2)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def generator_loss(fake_scores: Tensor) -> Tensor:
+    """softplus(-D(fake)), mean."""
+    return F.softplus(-fake_scores).mean()
+
+
+def discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """softplus(-D(real)) + softplus(D(fake)), means."""
+    return F.softplus(-real_scores).mean() + F.softplus(fake_scores).mean()
+
+
+def r1_penalty(real_scores: Tensor, real_BCHW: Tensor) -> Tensor:
+    """Mean squared norm of the gradient of D at real images (Mescheder et al. 2018); multiply by gamma / 2."""
+    (gradient,) = torch.autograd.grad(real_scores.sum(), real_BCHW, create_graph=True)
+    return gradient.square().sum(dim=(1, 2, 3)).mean()
+
+
+def path_lengths(image_BCHW: Tensor, codes_BND: Tensor) -> Tensor:
+    """Length (B,) of the Jacobian of the generator along random images; its spread is the penalty."""
+    noise = torch.randn_like(image_BCHW) / math.sqrt(image_BCHW.shape[2] * image_BCHW.shape[3])
+    (gradient,) = torch.autograd.grad((image_BCHW * noise).sum(), codes_BND, create_graph=True)
+    return gradient.square().sum(dim=2).mean(dim=1).sqrt()

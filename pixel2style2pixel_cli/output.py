@@ -1,0 +1,396 @@
+"""The only writer to standard output and standard error: for people, as JSON Lines, or errors only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TextIO
+
+from pixel2style2pixel_cli.errors import P2S2PError
+from pixel2style2pixel_cli.events import SCHEMA, Event, ImageDone, Notice, Progress, Summary
+from pixel2style2pixel_cli.wording import aligned, clean, duration, file_size, record_lines
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+Mode = Literal["human", "json", "quiet"]
+Colour = Literal["auto", "always", "never"]
+Style = Literal["red", "yellow", "green", "dim"]
+
+PROGRESS_SECONDS = 10.0
+LISTED = 10
+NARROW = 60
+
+_ANSI: dict[Style, str] = {"red": "1;31", "yellow": "33", "green": "32", "dim": "2"}
+
+
+class ReaderGone(KeyboardInterrupt):
+    """Whoever read standard output has closed it; the run stops as if it were interrupted."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """How a run reports: the options every command shares, and what its summary line needs to know."""
+
+    mode: Mode = "human"
+    verbosity: int = 0
+    colour: Colour = "auto"
+    target: str = ""
+    ignore_failures: bool = False
+    dry_run: bool = False
+
+
+class Output:
+    """Turns events, results and errors into lines; safe to call from several threads."""
+
+    def __init__(
+        self,
+        look: Look | None = None,
+        *,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.look = look or Look()
+        self.stdout = stdout or sys.stdout
+        self.stderr = stderr or sys.stderr
+        self.reader_gone = False
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._started = self._last_line = clock()
+        self._bar: Bar | None = None
+        self._without_face: list[ImageDone] = []
+        self._written: list[str] = []
+        self._planned = 0
+        self._summary_done = False
+        for stream in (self.stdout, self.stderr):
+            # file names may hold anything; a narrow encoding must not turn a result into a crash
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+
+    # What the rooms below report
+
+    def on_event(self, event: Event) -> None:
+        """Show one event; the callback handed to every function of ``api``."""
+        with self._lock:
+            if isinstance(event, Notice):
+                self._notice(event)
+            elif isinstance(event, Progress):
+                self._progress(event)
+            elif isinstance(event, ImageDone):
+                self._image(event)
+            else:
+                self.finish(event)
+
+    def finish(self, summary: Summary) -> int:
+        """Print the summary, once however often it is reported, and return the exit code of the run."""
+        code = 0 if summary.complete or self.look.ignore_failures else 3
+        with self._lock:
+            if self._summary_done:
+                return code
+            self._summary_done = True
+            self.close()
+            if self.look.mode == "json":
+                self.json_line(_summary_object(summary, code, dry_run=self.look.dry_run))
+            self.list_without_face()
+            if self.look.mode == "human":
+                self._line(self._summary_line(summary))
+                if self.look.verbosity > 1:
+                    self._line(self.paint(_resources(summary), "dim"))
+        return code
+
+    def close(self) -> None:
+        """Take the progress bar away."""
+        with self._lock:
+            if self._bar is not None:
+                self._bar.stop()
+                self._bar = None
+
+    # What the commands print
+
+    def error(self, error: P2S2PError, *, command: str = "p2s2p") -> None:
+        """Print an error as its two lines."""
+        self._two_lines(error.message, error.hint or f"{command} --help lists what it takes")
+
+    def bug(self, error: BaseException) -> None:
+        """Print an exception nobody foresaw, with its traceback and what to do about it."""
+        self.close()
+        self._write(self.stderr, "".join(traceback.format_exception(error)))
+        self._two_lines(
+            f"unexpected {type(error).__name__}: {error}",
+            "this is a bug in p2s2p, not in your input; please report it with the lines above and p2s2p --version",
+        )
+
+    def interrupted(self, resume: str | None) -> None:
+        """Say that the run was stopped and how to go on with it."""
+        self.close()
+        self._line(self.paint("interrupted", "yellow") + (f"; resume with:\n  {resume}" if resume else ""))
+
+    def text(self, text: str) -> None:
+        """Write text that was asked for to standard output."""
+        self.close()
+        self._write(self.stdout, text if text.endswith("\n") else text + "\n")
+
+    def json_line(self, value: Mapping[str, object]) -> None:
+        """Write one JSON object on a line of its own; ASCII, so that any encoding carries any file name."""
+        self._write(self.stdout, json.dumps(value, ensure_ascii=True) + "\n")
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write the bytes of a picture to standard output."""
+        try:
+            self.stdout.buffer.write(data)
+            self.stdout.buffer.flush()
+        except BrokenPipeError:
+            self._lose_reader()
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print rows: a Rich table on a terminal, aligned columns that no width cuts elsewhere."""
+        cells = [[clean(cell) for cell in row] for row in rows]
+        if not self.stdout.isatty():
+            self.text(aligned([columns, *cells]))
+            return
+        console = self._console(self.stdout)
+        if console.width >= NARROW:
+            console.print(_rich_table(columns, cells))
+        else:
+            self.text("\n\n".join("\n".join(record_lines(dict(zip(columns, row, strict=True)))) for row in cells))
+
+    def record(self, fields: Mapping[str, object]) -> None:
+        """Print named values one below the other, nested ones indented."""
+        self.text("\n".join(record_lines(fields)))
+
+    def paint(self, text: str, style: Style) -> str:
+        """Colour text for standard error when colours are wanted there."""
+        return f"\x1b[{_ANSI[style]}m{text}\x1b[0m" if self._coloured(self.stderr) else text
+
+    # Inside
+
+    def _notice(self, notice: Notice) -> None:
+        if self.look.verbosity < 0:
+            return
+        if notice.level == "warning":
+            self._line(self.paint("warning:", "yellow") + " " + clean(notice.message))
+        else:
+            self._line(clean(notice.message))
+
+    def _progress(self, progress: Progress) -> None:
+        if self.look.mode != "human" or self.look.dry_run:
+            return
+        if self.stderr.isatty() and os.environ.get("TERM") != "dumb":
+            self._advance_bar(progress)
+            return
+        now = self._clock()
+        if now - self._last_line >= PROGRESS_SECONDS:
+            self._last_line = now
+            total = "" if progress.total is None else f"/{progress.total}"
+            self._line(f"{clean(progress.label)}: {progress.done}{total} after {duration(now - self._started)}")
+
+    def _advance_bar(self, progress: Progress) -> None:
+        if self._bar is None:
+            self._bar = _new_bar(self._console(self.stderr))
+            self._bar.add_task(clean(progress.label), total=progress.total)
+            self._bar.start()
+        task = self._bar.task_ids[0]
+        self._bar.update(task, completed=progress.done, total=progress.total, description=clean(progress.label))
+
+    def _image(self, image: ImageDone) -> None:
+        if self.look.mode == "json":
+            self.json_line(_plan_object(image) if self.look.dry_run else _image_object(image))
+        if image.status == "failed":
+            hint = image.hint or "the other inputs are processed all the same"
+            message = image.message or "failed"
+            self._two_lines(message if image.input in message else f"{image.input}: {message}", hint)
+        elif image.status == "no_face":
+            self._without_face.append(image)
+        elif image.status == "ok" and image.output is not None:
+            self._written.append(image.output)
+        if image.status == "skipped" and image.message and self.look.verbosity >= 0:
+            self._line(f"{self.paint('warning:', 'yellow')} {clean(image.input)}: {clean(image.message)}")
+        if self.look.mode != "human":
+            return
+        if self.look.dry_run:
+            self._plan_line(image)
+        elif self.look.verbosity > 0 and image.status in ("ok", "skipped"):
+            self._line(self._image_line(image))
+
+    def _image_line(self, image: ImageDone) -> str:
+        if image.status == "skipped":
+            return self.paint(f"skipped {clean(image.input)} (exists: {clean(image.output or '')})", "dim")
+        face = f" face {image.face}" if image.face else ""
+        parts = [f"{clean(image.input)}{face} -> {clean(image.output or '')}"]
+        if self.look.verbosity > 1:
+            if image.seconds is not None:
+                parts.append(f"{image.seconds:.3f} s")
+            if image.aligned is not None:
+                parts.append("aligned" if image.aligned else "not aligned")
+            parts += [f"{name} {value:.4g}" for name, value in image.metrics.items()]
+        return ", ".join(parts)
+
+    def _plan_line(self, image: ImageDone) -> None:
+        if image.status not in ("ok", "skipped"):
+            return
+        self._planned += 1
+        if self._planned <= LISTED or self.look.verbosity > 0:
+            note = " (exists, skipped)" if image.status == "skipped" else ""
+            self.text(f"{clean(image.input)} -> {clean(image.output or '')}{note}")
+
+    def list_without_face(self) -> None:
+        """Names every input without a face at the end, where it is not lost among progress lines."""
+        if not self._without_face:
+            return
+        listed = self._without_face if self.look.verbosity > 0 else self._without_face[:LISTED]
+        for image in listed:
+            self._line(
+                f"{self.paint('no face:', 'yellow')} {clean(image.input)}: {clean(image.message or 'none found')}"
+            )
+        if len(listed) < len(self._without_face):
+            self._line(f"no face: {len(self._without_face) - len(listed)} more, listed with -v or --json")
+        hint = "a lower --detector-threshold finds more; --on-no-face crop takes the centre of the picture"
+        self._line(self.paint("hint:", "dim") + " " + clean(self._without_face[0].hint or hint))
+
+    def _summary_line(self, summary: Summary) -> str:
+        verb = "to write" if self.look.dry_run else "written"
+        parts = [self.paint(f"{summary.ok} {verb}", "green") if summary.ok else f"0 {verb}"]
+        if summary.skipped:
+            parts.append(f"{summary.skipped} skipped")
+        if summary.no_face:
+            parts.append(self.paint(f"{summary.no_face} without a face", "yellow"))
+        failed = f"{summary.failed} failed"
+        parts.append(self.paint(failed, "red") if summary.failed else failed)
+        target = self._written[0] if len(self._written) == 1 else self.look.target
+        line = f"{', '.join(parts)} in {duration(summary.seconds)}"
+        if target and summary.ok + summary.skipped:
+            line += f" -> {clean(target)}"
+        if summary.ignored:
+            line += f" ({summary.ignored} {'file' if summary.ignored == 1 else 'files'} not images, ignored)"
+        return line + ("; nothing was written" if self.look.dry_run else "")
+
+    def _two_lines(self, message: str, hint: str) -> None:
+        self._line(f"{self.paint('error:', 'red')} {clean(message)}")
+        self._line(f"{self.paint('hint:', 'dim')} {clean(hint)}")
+
+    def _line(self, line: str) -> None:
+        """One line to standard error, above the bar when there is one."""
+        with self._lock:
+            if self._bar is not None:
+                from rich.text import Text
+
+                self._bar.console.print(Text.from_ansi(line), soft_wrap=True)
+            else:
+                self._write(self.stderr, line + "\n")
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        with self._lock:
+            try:
+                stream.write(text)
+                stream.flush()
+            except BrokenPipeError:
+                # nobody reads the messages any more: the work itself goes on
+                if stream is self.stdout:
+                    self._lose_reader()
+
+    def _lose_reader(self) -> None:
+        self.reader_gone = True
+        with contextlib.suppress(OSError, ValueError):
+            # the interpreter flushes standard output once more at its end, which must not fail again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
+        raise ReaderGone
+
+    def _coloured(self, stream: TextIO) -> bool:
+        if self.look.colour != "auto":
+            return self.look.colour == "always"
+        if os.environ.get("NO_COLOR"):
+            return False
+        return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
+
+    def _console(self, stream: TextIO) -> Console:
+        from rich.console import Console
+
+        colours: Literal["auto"] | None = "auto" if self._coloured(stream) else None
+        return Console(
+            file=stream, color_system=colours, force_terminal=True, highlight=False, markup=False, emoji=False
+        )
+
+
+def _image_object(image: ImageDone) -> dict[str, object]:
+    keys: dict[str, object] = {
+        "event": "image",
+        "schema": SCHEMA,
+        "input": image.input,
+        "face": image.face,
+        "mix_seed": image.mix_seed,
+        "output": image.output,
+        "latent": image.latent,
+        "status": image.status,
+    }
+    if image.message is not None:
+        keys["message"] = image.message
+    if image.hint is not None:
+        keys["hint"] = image.hint
+    seconds = None if image.seconds is None else round(image.seconds, 4)
+    return keys | {
+        "seconds": seconds, "model": image.model, "aligned": image.aligned, "metrics": image.metrics
+    }  # fmt: skip
+
+
+def _plan_object(image: ImageDone) -> dict[str, object]:
+    status = "todo" if image.status == "ok" else image.status
+    plan = {"event": "plan", "status": status}
+    return {key: plan.get(key, value) for key, value in _image_object(image).items()}
+
+
+def _summary_object(summary: Summary, code: int, *, dry_run: bool) -> dict[str, object]:
+    keys: dict[str, object] = {
+        "event": "summary",
+        "schema": SCHEMA,
+        "ok": summary.ok,
+        "skipped": summary.skipped,
+        "no_face": summary.no_face,
+        "failed": summary.failed,
+        "seconds": round(summary.seconds, 4),
+        "device": summary.device,
+        "dtype": summary.dtype,
+        "model": summary.model,
+        "exit": code,
+        "ignored": summary.ignored,
+        "peak_bytes": summary.peak_bytes,
+        "busy_share": summary.busy_share,
+    }
+    return keys | {"dry_run": True} if dry_run else keys
+
+
+def _resources(summary: Summary) -> str:
+    parts = [f"device {summary.device}", summary.dtype]
+    if summary.peak_bytes is not None:
+        parts.append(f"peak {file_size(summary.peak_bytes)}")
+    if summary.busy_share is not None:
+        parts.append(f"network busy {summary.busy_share:.0%}")
+    return ", ".join(parts)
+
+
+def _new_bar(console: Console) -> Bar:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = [TextColumn("{task.description}", markup=False), BarColumn(bar_width=None), MofNCompleteColumn()]
+    if console.width < NARROW:
+        return Progress(columns[0], columns[2], console=console, transient=True)
+    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True, expand=True)
+
+
+def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> object:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table

@@ -1,0 +1,42 @@
+"""The published networks that losses look through: where their files must lie, and what to do when they do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pixel2style2pixel_cli.convert.faceid import convert_recogniser
+from pixel2style2pixel_cli.convert.safe_pickle import load_checkpoint
+from pixel2style2pixel_cli.errors import IntegrityError, MissingError
+from pixel2style2pixel_cli.losses.identity import IdentityLoss
+from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss, load_perceptual
+from pixel2style2pixel_cli.networks.faceid import FaceRecogniser
+from pixel2style2pixel_cli.zoo.find import home_folder
+
+ALEXNET = "alexnet-owt-7be5be79.pth"
+RECOGNISER = "model_ir_se50.pth"
+
+
+def auxiliary_file(name: str) -> Path:
+    """Where the user puts a file that a loss needs."""
+    return home_folder() / "auxiliary" / name
+
+
+def find_perceptual_loss() -> PerceptualLoss:
+    """LPIPS on AlexNet, as pSp was trained."""
+    return load_perceptual(auxiliary_file(ALEXNET))
+
+
+def find_identity_loss() -> IdentityLoss:
+    """The identity loss on the published ArcFace IR-SE50."""
+    path = auxiliary_file(RECOGNISER)
+    if not path.is_file():
+        raise MissingError(
+            f"the identity loss needs the ArcFace IR-SE50 recogniser, and there is no file {path}",
+            "put model_ir_se50.pth there, or train without it: --set losses.id=0",
+        )
+    state = load_checkpoint(path)
+    if not isinstance(state, dict):
+        raise IntegrityError(f"{path} holds {type(state).__name__}, expected a state dict", "name another file")
+    recogniser = FaceRecogniser()
+    recogniser.load_state_dict(convert_recogniser(state), strict=True)
+    return IdentityLoss(recogniser)

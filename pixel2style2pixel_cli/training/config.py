@@ -1,0 +1,293 @@
+"""What a training run is made of: dataclasses, read from a preset or a TOML file, changed by ``--set key=value``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.networks.discriminator import DiscriminatorSpec
+from pixel2style2pixel_cli.networks.psp import EncoderSpec
+from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunConfig:
+    """Length and rhythm of a run; ``*_every`` count steps."""
+
+    steps: int = 300_000
+    batch: int = 8
+    precision: Literal["float32", "bfloat16"] = "float32"
+    log_every: int = 50
+    sample_every: int = 1000
+    checkpoint_every: int = 500
+    validate_every: int = 2500
+    held_out: int = 1000
+    flip: bool = True
+
+    def __post_init__(self) -> None:
+        _check_least("run", 0, held_out=self.held_out)
+        _check_least(
+            "run", 1, steps=self.steps, batch=self.batch, log_every=self.log_every, sample_every=self.sample_every,
+            checkpoint_every=self.checkpoint_every, validate_every=self.validate_every,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GeneratorLosses:
+    """Weights of the parts of generator training; a weight of 0 leaves the part out.
+
+    ``autoencode``: an encoder reads the picture, the generator draws it again; pyramid L1 plus gradients.
+    ``pair_latent``, ``pair_image``: the mapping network meets the encoder's code, and the picture, of a known z.
+    ``adversarial`` and what follows it: StyleGAN2 (methods of Karras et al. 2020).
+    """
+
+    autoencode: float = 0.0
+    gradient: float = 1.0
+    w_plus_share: float = 0.5
+    pair_latent: float = 0.0
+    pair_image: float = 0.0
+    adversarial: float = 0.0
+    features: float = 0.0
+    r1: float = 10.0
+    r1_every: int = 16
+    path_length: float = 2.0
+    path_every: int = 4
+    style_mixing: float = 0.9
+
+    def __post_init__(self) -> None:
+        _check_least("losses", 1, r1_every=self.r1_every, path_every=self.path_every)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rates:
+    """Learning rates of Adam, steps of linear warm-up, and when the cosine fall to zero starts (share of steps)."""
+
+    generator: float = 0.002
+    mapping: float = 0.002
+    encoder: float = 0.001
+    discriminator: float = 0.002
+    beta1: float = 0.0
+    beta2: float = 0.99
+    warm_up: int = 0
+    fall_from: float = 1.0
+    ema_images: float = 10_000.0
+
+    def __post_init__(self) -> None:
+        _check_least("rates", 1, ema_images=self.ema_images)
+        _check_least("rates", 0, warm_up=self.warm_up, fall_from=self.fall_from)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MappingFit:
+    """Regression of the mapping network on the encoder's codes, before the first step of a run.
+
+    ``rate`` is Adam's, on weights a hundred times larger than they act (learning-rate multiplier 0.01).
+    """
+
+    steps: int = 10_000
+    batch: int = 256
+    rate: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GeneratorTraining:
+    """Everything that decides the result of ``train generator``."""
+
+    generator: GeneratorSpec
+    encoder: EncoderSpec | None = None
+    discriminator: DiscriminatorSpec | None = None
+    mapping: MappingFit | None = None
+    run: RunConfig = field(default_factory=RunConfig)
+    losses: GeneratorLosses = field(default_factory=GeneratorLosses)
+    rates: Rates = field(default_factory=Rates)
+
+    def __post_init__(self) -> None:
+        losses, size = self.losses, self.generator.resolution
+        if not losses.autoencode and not losses.adversarial:
+            raise UsageError("no loss teaches the generator to draw", "set losses.autoencode or losses.adversarial")
+        if losses.autoencode and self.encoder is None:
+            raise UsageError("losses.autoencode is on, but there is no [encoder]", "add an [encoder] section")
+        if (losses.adversarial or losses.features) and self.discriminator is None:
+            raise UsageError(
+                "losses.adversarial is on, but there is no [discriminator]", "add a [discriminator] section"
+            )
+        if (losses.pair_latent or losses.pair_image or losses.features) and not losses.autoencode:
+            raise UsageError(
+                "losses.pair_latent, pair_image and features need losses.autoencode", "set losses.autoencode"
+            )
+        if self.mapping is not None and self.encoder is None:
+            raise UsageError("[mapping] is given, but there is no [encoder]", "add an [encoder] section")
+        if self.discriminator is not None and self.discriminator.resolution != size:
+            raise UsageError(
+                f"the generator draws {size} px, the discriminator takes {self.discriminator.resolution} px",
+                f"set discriminator.resolution={size}",
+            )
+        if self.encoder is not None and self.encoder.input_channels != 3:
+            raise UsageError("the encoder of an autoencoder reads pictures", "set encoder.input_channels=3")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncoderLosses:
+    """Weights of the parts of encoder training (pSp, section 3.2; methods 4.4); 0 leaves a part out.
+
+    ``lpips`` and ``id`` need published networks; ``pyramid`` and ``gradient`` need none.
+    """
+
+    l2: float = 1.0
+    lpips: float = 0.8
+    id: float = 0.1
+    w_norm: float = 0.0
+    pyramid: float = 0.0
+    gradient: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Augmentation:
+    """How far the encoder's input may differ from a clean render; each is a largest strength, 0 is off."""
+
+    colour: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
+    jpeg: float = 0.0
+    shift: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, strength in dataclasses.asdict(self).items():
+            if not 0 <= strength <= 1:
+                raise UsageError(f"augmentation.{name} is {strength}, expected 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncoderRates:
+    """Ranger's learning rate and when its cosine fall to zero starts (share of steps); ``ema_images`` 0: no average."""
+
+    encoder: float = 1e-4
+    warm_up: int = 0
+    fall_from: float = 1.0
+    ema_images: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_least("rates", 0, warm_up=self.warm_up, fall_from=self.fall_from, ema_images=self.ema_images)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncoderTraining:
+    """Everything that decides the result of ``train encoder``; the generator is frozen and given apart."""
+
+    encoder: EncoderSpec = field(default_factory=EncoderSpec)
+    run: RunConfig = field(default_factory=RunConfig)
+    losses: EncoderLosses = field(default_factory=EncoderLosses)
+    rates: EncoderRates = field(default_factory=EncoderRates)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+def preset_names(kind: Literal["generator", "encoder"]) -> list[str]:
+    """Presets that come with the package, for one kind of run."""
+    return sorted(item.name.removesuffix(".toml") for item in _presets(kind).iterdir() if item.name.endswith(".toml"))
+
+
+def _presets(kind: Literal["generator", "encoder"]) -> Traversable:
+    return resources.files("pixel2style2pixel_cli.training") / "presets" / kind
+
+
+def load_training(cls: type[T], kind: Literal["generator", "encoder"], name: str, overrides: dict[str, str]) -> T:
+    """The configuration of a preset or TOML file, with ``section.key`` values replaced."""
+    known = preset_names(kind)
+    source = Path(name) if name.endswith(".toml") else _presets(kind) / f"{name}.toml"
+    if not source.is_file():
+        raise UsageError(f"no preset or configuration file {name}", f"presets: {', '.join(known)}; or a .toml file")
+    try:
+        table = tomllib.loads(source.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{name} is not valid TOML: {error}") from error
+    for key, value in overrides.items():
+        section, _, leaf = key.partition(".")
+        if not leaf or not isinstance(table.setdefault(section, {}), dict):
+            raise UsageError(f"--set {key}={value}: expected section.key=value", "for example --set run.batch=16")
+        table[section][leaf] = _toml_value(value)
+    return from_table(cls, table)
+
+
+def from_table(cls: type[T], table: dict[str, Any]) -> T:
+    """A dataclass from nested tables; every unknown key and wrong type is reported at once."""
+    problems: list[str] = []
+    value = _build(cls, table, "", problems)
+    if problems:
+        raise UsageError("configuration: " + "; ".join(problems), "remove or correct these keys")
+    return typing.cast(T, value)
+
+
+def to_json(config: Any) -> str:
+    """The configuration as JSON with sorted keys: stored in checkpoints, compared on resume."""
+    return json.dumps(dataclasses.asdict(config), sort_keys=True)
+
+
+def differing_keys(first: str, second: str) -> list[str]:
+    """Keys, as ``section.key``, in which two configurations made by ``to_json`` differ; no section equals None."""
+    one, other = _flat(json.loads(first)), _flat(json.loads(second))
+    return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+
+
+def _flat(table: dict[str, Any], where: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= _flat(value, f"{where}{key}.") if isinstance(value, dict) else {f"{where}{key}": value}
+    return flat
+
+
+def _check_least(section: str, least: float, **values: float) -> None:
+    wrong = [f"{section}.{key} is {value}" for key, value in values.items() if value < least]
+    if wrong:
+        raise UsageError(f"{', '.join(wrong)}: expected {least} or more")
+
+
+def _build(cls: type[Any], table: dict[str, Any], where: str, problems: list[str]) -> Any:
+    hints = typing.get_type_hints(cls)
+    known = {f.name: f for f in dataclasses.fields(cls)}
+    problems += [f"unknown key {where}{key}" for key in table if key not in known]
+    arguments: dict[str, Any] = {}
+    for name, item in known.items():
+        if name not in table:
+            if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+                problems.append(f"missing key {where}{name}")
+            continue
+        arguments[name] = _convert(hints[name], table[name], f"{where}{name}", problems)
+    return None if problems else cls(**arguments)
+
+
+def _convert(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
+    if isinstance(hint, types.UnionType):
+        hint = next(option for option in typing.get_args(hint) if option is not type(None))
+    origin = typing.get_origin(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return _build(typing.cast(type[Any], hint), value, where + ".", problems)
+    if origin is tuple and isinstance(value, list):
+        element = typing.get_args(hint)[0]
+        return tuple(_convert(element, item, f"{where}[{i}]", problems) for i, item in enumerate(value))
+    if origin is Literal:
+        if value not in typing.get_args(hint):
+            problems.append(f"{where} is {value!r}, expected one of {', '.join(map(str, typing.get_args(hint)))}")
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and (not isinstance(value, hint) or (hint is int and isinstance(value, bool))):
+        problems.append(f"{where} is {value!r}, expected {hint.__name__}")
+    return value
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text

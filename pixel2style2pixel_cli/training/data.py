@@ -1,0 +1,151 @@
+"""Training pictures: folders of images or packed shards, read in an order that depends on seed and step alone.
+
+A packed shard is an ``.npz`` with ``image_blob`` (encoded pictures one after the other) and ``image_off`` (their
+offsets, n + 1 numbers); ``z`` (n, Z) is the random vector each picture was rendered from, where there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixel2style2pixel_cli.errors import InputError, UsageError
+from pixel2style2pixel_cli.files.image import looks_like_image, read_image
+from pixel2style2pixel_cli.files.pixels import to_float
+from pixel2style2pixel_cli.inputs.photo import resize_photo
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DATA_HINT = "give a folder of pictures or of packed .npz shards"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pictures (B, 3, S, S) in [-1, 1], and the vectors (B, Z) they were rendered from, if known.
+
+    A mirrored picture has another vector than the one stored: ``paired`` (B,) is False there.
+    """
+
+    image: Tensor
+    z: Tensor | None
+    paired: Tensor
+
+
+class PictureSource:
+    """All pictures below some paths, addressed by number."""
+
+    def __init__(self, paths: Sequence[str | Path], size: int) -> None:
+        self.size = size
+        self._entries: list[_Entry] = []
+        for path in map(Path, paths):
+            if not path.exists():
+                raise UsageError(f"no training data at {path}", DATA_HINT)
+            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+                if file.suffix == ".npz":
+                    self._entries += _read_shard(file)
+                elif looks_like_image(file):
+                    self._entries.append(_Entry(str(file), file, None))
+        if not self._entries:
+            raise UsageError(f"no pictures in {', '.join(map(str, paths))}", DATA_HINT)
+        lengths = {None if entry.z is None else len(entry.z) for entry in self._entries}
+        # Length of the rendering vectors; None where a picture has none, or one of another length than the rest.
+        self.z_dim = lengths.pop() if len(lengths) == 1 else None
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def pixels(self, index: int) -> NDArray[np.uint8]:
+        """One picture, uint8 (S, S, 3)."""
+        entry = self._entries[index]
+        content = entry.content if isinstance(entry.content, Path) else entry.content.tobytes()
+        image = read_image(content, name=entry.name).pixels
+        height, width = image.shape[:2]
+        if height != width:
+            raise InputError(f"{entry.name} is {width}x{height}, training pictures are square", "align it first")
+        return image if height == self.size else resize_photo(image, self.size)
+
+    def batch(self, indices: Sequence[int], flips: Sequence[bool]) -> Batch:
+        """Several pictures as one batch, each mirrored where asked."""
+        import torch
+
+        images = [self.pixels(i) for i in indices]
+        images = [image[:, ::-1] if flip else image for image, flip in zip(images, flips, strict=True)]
+        vectors = [z for z in (self._entries[i].z for i in indices) if z is not None]
+        z = None if self.z_dim is None else torch.from_numpy(np.stack(vectors))
+        return Batch(to_float(images), z, torch.tensor([not flip for flip in flips]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One picture: what to call it, its file or its encoded bytes, the vector it was rendered from."""
+
+    name: str
+    content: Path | NDArray[np.uint8]
+    z: NDArray[np.float32] | None
+
+
+def _read_shard(path: Path) -> list[_Entry]:
+    try:
+        with np.load(path, allow_pickle=False) as shard:
+            blob, offsets = shard["image_blob"], shard["image_off"]
+            vectors = shard["z"].astype(np.float32) if "z" in shard else [None] * (len(offsets) - 1)
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise UsageError(f"{path} is not a packed shard of pictures: {error}", DATA_HINT) from error
+    return [
+        _Entry(f"{path} picture {i}", blob[first:last], z)
+        for i, (first, last, z) in enumerate(zip(offsets[:-1], offsets[1:], vectors, strict=True))
+    ]
+
+
+def training_batches(
+    source: PictureSource, *, batch: int, seed: int, start: int, held_out: int, flip: bool
+) -> Iterator[Batch]:
+    """Endless batches from step ``start`` on, decoded one step ahead; the last ``held_out`` pictures are never used.
+
+    Each epoch is a permutation drawn from the seed and the epoch's number, so a resumed run sees the same pictures.
+    """
+    usable = len(source) - held_out
+    if usable < batch:
+        raise UsageError(
+            f"{len(source)} pictures, {held_out} held out: not enough for a batch of {batch}",
+            "add pictures, or set run.held_out or run.batch lower",
+        )
+    per_epoch = usable // batch
+
+    def load(step: int) -> Batch:
+        epoch, position = divmod(step, per_epoch)
+        order = np.random.default_rng([seed, epoch]).permutation(usable)
+        indices = order[position * batch : (position + 1) * batch]
+        flips = np.random.default_rng([seed, epoch, position]).random(batch) < (0.5 if flip else 0.0)
+        return source.batch([int(i) for i in indices], [bool(f) for f in flips])
+
+    with ThreadPoolExecutor(1) as pool:
+        step = start
+        following = pool.submit(load, step)
+        while True:
+            current = following.result()
+            step += 1
+            following = pool.submit(load, step)
+            yield current
+
+
+def held_out_batches(source: PictureSource, *, batch: int, held_out: int) -> Iterator[Batch]:
+    """The last ``held_out`` pictures, once."""
+    for start in range(len(source) - held_out, len(source), batch):
+        indices = range(start, min(start + batch, len(source)))
+        yield source.batch(indices, [False] * len(indices))
+
+
+def preview_batch(source: PictureSource, held_out: int, count: int = 8) -> Batch:
+    """The pictures of the sample sheets: the first held-out ones, or the last of all where too few are held out."""
+    first = max(0, len(source) - max(count, held_out))
+    indices = range(first, min(first + count, len(source)))
+    return source.batch(indices, [False] * len(indices))

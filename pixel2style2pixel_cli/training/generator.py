@@ -1,0 +1,282 @@
+"""Training a generator: StyleGAN2's adversarial game, and a cheaper way in through an autoencoder.
+
+Shape suffixes: B batch, C channels, H W height and width, N styles, D style width, Z width of z.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pixel2style2pixel_cli.events import OnEvent
+from pixel2style2pixel_cli.files.pixels import to_uint8
+from pixel2style2pixel_cli.losses import adversarial, pixel
+from pixel2style2pixel_cli.networks.discriminator import Discriminator
+from pixel2style2pixel_cli.networks.registry import build_encoder
+from pixel2style2pixel_cli.networks.stylegan2 import Generator, NoiseMode, mix_styles
+from pixel2style2pixel_cli.seeds import torch_generator
+from pixel2style2pixel_cli.training.config import GeneratorTraining, MappingFit
+from pixel2style2pixel_cli.training.data import Batch, PictureSource
+from pixel2style2pixel_cli.training.export import export_generator
+from pixel2style2pixel_cli.training.log import Row
+from pixel2style2pixel_cli.training.loop import falling_rate, set_rate, update_average
+from pixel2style2pixel_cli.training.mapping import encode_pairs, fit_mapping
+
+M = TypeVar("M", bound=nn.Module)
+
+# The mean of this many codes is the centre of truncation; the number and seed make an export repeatable.
+AVERAGE_DRAWS, AVERAGE_SEED = 10_000, 0
+
+
+class GeneratorTrainer:
+    """Generator, its moving average, and as the losses ask an encoder and a discriminator."""
+
+    def __init__(self, config: GeneratorTraining, device: torch.device) -> None:
+        self.config, self.device = config, device
+        spec = config.generator
+        self.generator = self._place(Generator(spec))
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        self.encoder: nn.Module | None = None
+        self.encoder_average: nn.Module | None = None
+        self.discriminator: Discriminator | None = None
+        if config.encoder is not None:
+            self.encoder = self._place(build_encoder(config.encoder, spec.n_styles, spec.style_dim))
+            self.encoder_average = copy.deepcopy(self.encoder).requires_grad_(False).eval()
+        if config.discriminator is not None:
+            self.discriminator = self._place(Discriminator(config.discriminator))
+        self.path_mean = torch.zeros((), device=device)
+        self._optimisers = self._build_optimisers()
+
+    def _place(self, module: M) -> M:
+        return module.to(self.device).to(memory_format=torch.channels_last)
+
+    def _build_optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        rates, betas = self.config.rates, (self.config.rates.beta1, self.config.rates.beta2)
+        drawn = [p for name, p in self.generator.named_parameters() if not name.startswith("mapping.")]
+        groups = {
+            "generator": (drawn, rates.generator),
+            "mapping": (list(self.generator.mapping.parameters()), rates.mapping),
+        }
+        if self.encoder is not None:
+            groups["encoder"] = (list(self.encoder.parameters()), rates.encoder)
+        if self.discriminator is not None:
+            groups["discriminator"] = (list(self.discriminator.parameters()), rates.discriminator)
+        return {name: torch.optim.Adam(p, lr=rate, betas=betas, eps=1e-8) for name, (p, rate) in groups.items()}
+
+    def modules(self) -> Mapping[str, nn.Module]:
+        """Everything a checkpoint holds."""
+        modules = {
+            "generator": self.generator, "generator_average": self.average, "encoder": self.encoder,
+            "encoder_average": self.encoder_average, "discriminator": self.discriminator,
+        }  # fmt: skip
+        return {name: module for name, module in modules.items() if module is not None}
+
+    def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """One Adam per network; the mapping network has its own."""
+        return self._optimisers
+
+    def extra(self) -> Mapping[str, Tensor]:
+        """Running mean of the path length."""
+        return {"path_mean": self.path_mean}
+
+    def load_extra(self, extra: Mapping[str, Tensor]) -> None:
+        """The counterpart of ``extra``."""
+        self.path_mean = extra["path_mean"].to(self.device)
+
+    def step(self, batch: Batch, step: int) -> dict[str, float]:
+        """One step of every network; returns the losses."""
+        self._set_rates(step)
+        image = batch.image.to(self.device).contiguous(memory_format=torch.channels_last)
+        logs: dict[str, Tensor] = {}
+        fakes = self._step_generator(batch, image, step, logs)
+        if self.discriminator is not None:
+            self._step_discriminator(image, fakes, step, logs)
+        decay = 0.5 ** (len(image) / self.config.rates.ema_images)
+        update_average(self.average, self.generator, decay)
+        if self.encoder is not None and self.encoder_average is not None:
+            update_average(self.encoder_average, self.encoder, decay)
+        return {name: float(value.detach()) for name, value in logs.items()}
+
+    def fit_mapping(self, source: PictureSource, fit: MappingFit, on_event: OnEvent) -> dict[str, float]:
+        """Regress the mapping network on the averaged encoder's codes of all pictures that are trained on."""
+        encoder = self.encoder_average
+        if encoder is None:
+            raise TypeError("fitting the mapping network needs an encoder; the configuration was checked")
+
+        @torch.no_grad()
+        def row_of(batch: Batch) -> Tensor:
+            with self._autocast():
+                return self.encode(encoder, batch.image.to(self.device)).mean(dim=1)
+
+        z, w = encode_pairs(source, row_of, len(source) - self.config.run.held_out, on_event)
+        found = fit_mapping(self.generator.mapping, z.to(self.device), w.to(self.device), fit, on_event)
+        self.average.mapping.load_state_dict(self.generator.mapping.state_dict())
+        return found
+
+    def _set_rates(self, step: int) -> None:
+        rates, run = self.config.rates, self.config.run
+        for name, optimiser in self._optimisers.items():
+            rate = getattr(rates, name)
+            set_rate(optimiser, falling_rate(rate, step, run.steps, rates.warm_up, rates.fall_from))
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.run.precision == "bfloat16")
+
+    def _step_generator(self, batch: Batch, image: Tensor, step: int, logs: dict[str, Tensor]) -> list[Tensor]:
+        losses = self.config.losses
+        if self.discriminator is not None:
+            self.discriminator.requires_grad_(False)
+        fakes: list[Tensor] = []
+        with self._autocast():
+            if losses.autoencode:
+                fakes.append(self._autoencode(batch, image, logs))
+            if losses.adversarial:
+                fakes.append(self._sample(len(image)))
+            if self.discriminator is not None and losses.adversarial:
+                scores = [self.discriminator(fake) for fake in fakes]
+                logs["adversarial"] = torch.stack([adversarial.generator_loss(score) for score in scores]).sum()
+            if self.discriminator is not None and losses.features and losses.autoencode:
+                logs["features"] = feature_distance(self.discriminator, fakes[0], image)
+        total = torch.stack([getattr(losses, name) * value for name, value in logs.items()]).sum()
+        if losses.path_length and losses.adversarial and step % losses.path_every == 0:
+            total = total + losses.path_length * losses.path_every * self._path_penalty(len(image), logs)
+        for name, optimiser in self._optimisers.items():
+            if name != "discriminator":
+                optimiser.zero_grad()
+        torch.autograd.backward(total)
+        for name, optimiser in self._optimisers.items():
+            if name != "discriminator":
+                optimiser.step()
+        return [fake.detach().float() for fake in fakes]
+
+    def _autoencode(self, batch: Batch, image: Tensor, logs: dict[str, Tensor]) -> Tensor:
+        assert self.encoder is not None  # the configuration was checked
+        losses = self.config.losses
+        rows = self.encode(self.encoder, image)
+        noise: NoiseMode = "random" if losses.adversarial else "off"
+        drawn: Tensor = self.generator(fall_back(rows, losses.w_plus_share), noise).float()
+        logs["autoencode"] = pixel.pyramid_l1(drawn, image) + losses.gradient * pixel.gradient_l1(drawn, image)
+        if (losses.pair_latent or losses.pair_image) and batch.z is not None and bool(batch.paired.any()):
+            paired = batch.paired.to(self.device)
+            mapped = self.generator.mapping(batch.z.to(self.device)[paired])
+            logs["pair_latent"] = F.mse_loss(mapped.float(), rows.detach().mean(dim=1)[paired])
+            if losses.pair_image:
+                redrawn = self.generator(self.generator.repeat(mapped), "off").float()
+                logs["pair_image"] = pixel.pyramid_l1(redrawn, image[paired])
+        return drawn
+
+    def encode(self, encoder: nn.Module, image: Tensor) -> Tensor:
+        """W+ codes (B, N, D) of pictures."""
+        codes: Tensor = encoder(self._encoder_input(image)).float()
+        return codes.expand(-1, self.config.generator.n_styles, -1)
+
+    def _encoder_input(self, image: Tensor) -> Tensor:
+        assert self.config.encoder is not None
+        size = self.config.encoder.input_size
+        return image if image.shape[-1] == size else F.interpolate(image, size=(size, size), mode="area")
+
+    def _sample(self, count: int) -> Tensor:
+        spec = self.config.generator
+        z = torch.randn(2, count, spec.z_dim, device=self.device)
+        codes = self.generator.map(z[0])
+        if float(torch.rand(())) < self.config.losses.style_mixing:
+            crossover = int(torch.randint(1, spec.n_styles, ()))
+            codes = mix_styles(codes, self.generator.map(z[1]), crossover)
+        image: Tensor = self.generator(codes, "random")
+        return image
+
+    def _path_penalty(self, count: int, logs: dict[str, Tensor]) -> Tensor:
+        z = torch.randn(max(1, count // 2), self.config.generator.z_dim, device=self.device)
+        codes = self.generator.map(z).contiguous()
+        lengths = adversarial.path_lengths(self.generator(codes, "random"), codes)
+        self.path_mean = self.path_mean + 0.01 * (lengths.mean().detach() - self.path_mean)
+        penalty: Tensor = (lengths - self.path_mean).square().mean()
+        logs["path"] = penalty.detach()
+        return penalty
+
+    def _step_discriminator(self, image: Tensor, fakes: Sequence[Tensor], step: int, logs: dict[str, Tensor]) -> None:
+        assert self.discriminator is not None
+        losses = self.config.losses
+        self.discriminator.requires_grad_(True)
+        with self._autocast():
+            real_scores = self.discriminator(image)
+            parts = [adversarial.discriminator_loss(real_scores, self.discriminator(fake)) for fake in fakes]
+            loss = torch.stack(parts).mean()
+        if losses.r1 and step % losses.r1_every == 0:
+            real = image.detach().requires_grad_(True)
+            penalty = adversarial.r1_penalty(self.discriminator(real), real)
+            loss = loss + losses.r1 / 2 * losses.r1_every * penalty
+            logs["r1"] = penalty.detach()
+        optimiser = self._optimisers["discriminator"]
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+        logs["discriminator"] = loss.detach()
+
+    @torch.no_grad()
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Mean squared error of the averaged autoencoder in W and in W+, and of the samples of known z."""
+        totals: dict[str, float] = {}
+        count = 0
+        for batch in batches:
+            image = batch.image.to(self.device).contiguous(memory_format=torch.channels_last)
+            count += len(image)
+            with self._autocast():
+                for name, drawn in self._drawn(batch, image).items():
+                    totals[name] = totals.get(name, 0.0) + float(F.mse_loss(drawn.float(), image)) * len(image)
+        return {name: total / count for name, total in totals.items()}
+
+    def _drawn(self, batch: Batch, image: Tensor) -> dict[str, Tensor]:
+        drawn = {}
+        if self.encoder_average is not None:
+            codes = self.encode(self.encoder_average, image)
+            drawn["mse_w"] = self.average(fall_back(codes, 0.0))
+            drawn["mse_w_plus"] = self.average(codes)
+        if batch.z is not None and batch.z.shape[1] == self.config.generator.z_dim:
+            drawn["mse_z"] = self.average(self.average.map(batch.z.to(self.device)))
+        return drawn
+
+    @torch.no_grad()
+    def samples(self, batch: Batch) -> Sequence[Row]:
+        """Pictures, their reconstructions in W, W+ and from z, and two rows of random samples."""
+        image = batch.image.to(self.device)
+        with self._autocast():
+            rows = [image, *self._drawn(batch, image).values()]
+            for _ in range(2):
+                rows.append(
+                    self.average(self.average.map(torch.randn(len(image), self.config.generator.z_dim).to(image)))
+                )
+        return [to_uint8(row.float()) for row in rows]
+
+    def export(self, folder: Path) -> list[Path]:
+        """``generator.safetensors`` in half precision: the averaged weights, with the mean of the mapping network."""
+        draws = torch_generator(AVERAGE_SEED)
+        self.average.latent_avg.copy_(self.average.estimate_latent_avg(AVERAGE_DRAWS, draws))
+        return [export_generator(folder, self.average.state_dict(), self.config.generator)]
+
+
+def fall_back(codes: Tensor, w_plus_share: float) -> Tensor:
+    """W+ codes (B, N, D), of which only a drawn share stays; the others become one row, the mean of their rows.
+
+    Training both ways at once gives one generator that is at home in W, where the mapping network ends, and in W+,
+    where the inversion encoder writes.
+    """
+    mean = codes.mean(dim=1, keepdim=True)
+    keep = (torch.rand(len(codes), 1, 1) < w_plus_share).to(codes)
+    return mean + keep * (codes - mean)
+
+
+def feature_distance(discriminator: Discriminator, image: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute difference of the discriminator's features, each layer divided by its own mean magnitude."""
+    total = torch.zeros((), device=image.device)
+    with torch.no_grad():
+        wanted = discriminator.features(target)
+    for found, goal in zip(discriminator.features(image), wanted, strict=True):
+        total = total + (found - goal).abs().mean() / goal.abs().mean()
+    return total / len(wanted)

@@ -1,0 +1,50 @@
+"""What a run leaves on disk to look at: one JSON line per logged step, and sample sheets."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixel2style2pixel_cli.files.atomic import write_atomic
+from pixel2style2pixel_cli.files.image import encode_image
+
+Row = Sequence[NDArray[np.uint8]]
+
+
+class RunLog:
+    """``log.jsonl`` of one run folder; after a resume, lines past the checkpoint are dropped and time goes on."""
+
+    def __init__(self, folder: Path, *, step: int) -> None:
+        self.path = folder / "log.jsonl"
+        spent = 0.0
+        if self.path.exists():
+            kept = [line for line in self.path.read_text("utf-8").splitlines() if _number(line, "step") <= step]
+            write_atomic(self.path, "".join(line + "\n" for line in kept).encode())
+            spent = _number(kept[-1], "seconds") if kept else 0.0
+        self._started = time.perf_counter() - spent
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """Append one line; ``seconds`` counts those of earlier parts of the run."""
+        line = {"step": step, "seconds": round(time.perf_counter() - self._started, 2)} | values
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def write_sheet(folder: Path, name: str, rows: Sequence[Row]) -> Path:
+    """Rows of pictures of one size as one PNG in ``samples/`` of a run folder, without labels."""
+    sheet = np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
+    path = folder / "samples" / f"{name}.png"
+    write_atomic(path, encode_image(sheet, "png"))
+    return path
+
+
+def _number(line: str, key: str) -> float:
+    try:
+        return float(json.loads(line)[key])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")  # a line cut off by a kill

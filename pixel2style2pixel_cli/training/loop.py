@@ -1,0 +1,160 @@
+"""The loop every training run shares: data, steps, log, samples, checkpoints, resume."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from pixel2style2pixel_cli.device import keep_freed_memory
+from pixel2style2pixel_cli.errors import OutputError, UsageError
+from pixel2style2pixel_cli.events import Notice, OnEvent, Progress
+from pixel2style2pixel_cli.training.checkpoint import Stamp, load_checkpoint, read_stamp, save_checkpoint
+from pixel2style2pixel_cli.training.config import RunConfig, differing_keys
+from pixel2style2pixel_cli.training.data import (
+    Batch,
+    PictureSource,
+    held_out_batches,
+    preview_batch,
+    training_batches,
+)
+from pixel2style2pixel_cli.training.log import Row, RunLog, write_sheet
+
+
+class Trainer(Protocol):
+    """One kind of run: owns networks and optimisers, makes one step, draws samples, exports the result."""
+
+    device: torch.device
+
+    def modules(self) -> Mapping[str, nn.Module]: ...
+
+    def optimisers(self) -> Mapping[str, torch.optim.Optimizer]: ...
+
+    def extra(self) -> Mapping[str, Tensor]: ...
+
+    def load_extra(self, extra: Mapping[str, Tensor]) -> None: ...
+
+    def step(self, batch: Batch, step: int) -> dict[str, float]: ...
+
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]: ...
+
+    def samples(self, batch: Batch) -> Sequence[Row]: ...
+
+    def export(self, folder: Path) -> list[Path]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """Where a run ended."""
+
+    step: int
+    values: dict[str, float]
+    files: tuple[Path, ...]
+
+
+def run_training(
+    trainer: Trainer,
+    config: RunConfig,
+    config_json: str,
+    source: PictureSource,
+    folder: Path,
+    *,
+    seed: int,
+    resume: bool,
+    on_event: OnEvent,
+) -> RunResult:
+    """Train until ``config.steps``, going on from the checkpoint in ``folder`` if it has the same configuration.
+
+    Every step draws its random numbers from the seed and its own number: a run that was killed and resumed computes
+    what an uninterrupted one does.
+    """
+    keep_freed_memory()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be a run folder: {error.strerror}", "choose another --out") from error
+    wanted = Stamp(step=0, config=config_json, seed=seed, pictures=len(source))
+    start = _resume(trainer, wanted, folder, resume, on_event)
+    log = RunLog(folder, step=start)
+    batches = training_batches(
+        source, batch=config.batch, seed=seed, start=start, held_out=config.held_out, flip=config.flip
+    )
+    preview = preview_batch(source, config.held_out)
+    values: dict[str, float] = {}
+    for step, batch in zip(range(start, config.steps), batches, strict=False):
+        torch.manual_seed(step_seed(seed, step))
+        values = trainer.step(batch, step)
+        done = step + 1
+        if not all(math.isfinite(v) for v in values.values()):
+            raise UsageError(f"training diverged at step {done}: {values}", "lower the learning rate and resume")
+        last = done == config.steps
+        if done % config.log_every == 0 or last:
+            log.write(done, values)
+            on_event(Progress(done=done, total=config.steps, label=_summarise(values)))
+        if config.held_out and (done % config.validate_every == 0 or last):
+            validation = trainer.validate(held_out_batches(source, batch=config.batch, held_out=config.held_out))
+            log.write(done, {f"held_out/{k}": v for k, v in validation.items()})
+            on_event(Notice(message=f"step {done}, held out: {_summarise(validation)}"))
+        if done % config.sample_every == 0 or last:
+            write_sheet(folder, f"{done:07d}", trainer.samples(preview))
+        if done % config.checkpoint_every == 0 or last:
+            stamp = replace(wanted, step=done)
+            modules, optimisers, extra = trainer.modules(), trainer.optimisers(), trainer.extra()
+            save_checkpoint(folder, stamp, modules=modules, optimisers=optimisers, extra=extra)
+    return RunResult(max(start, config.steps), values, tuple(trainer.export(folder)))
+
+
+def step_seed(seed: int, step: int) -> int:
+    """Seed of one step: distinct for every pair in practice."""
+    return (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9) % 2**63
+
+
+def falling_rate(rate: float, step: int, steps: int, warm_up: int, fall_from: float) -> float:
+    """Linear warm-up, then constant, then a cosine fall to zero from ``fall_from`` (share of steps) on."""
+    factor = min(1.0, (step + 1) / warm_up) if warm_up else 1.0
+    progress = step / steps
+    if fall_from < 1.0 and progress > fall_from:
+        factor *= 0.5 * (1 + math.cos(math.pi * (progress - fall_from) / (1 - fall_from)))
+    return rate * factor
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """The learning rate of every group."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, module: nn.Module, decay: float) -> None:
+    """Exponential moving average of the parameters; buffers are copied."""
+    torch._foreach_lerp_(list(average.parameters()), list(module.parameters()), 1 - decay)
+    for kept, current in zip(average.buffers(), module.buffers(), strict=True):
+        kept.copy_(current)
+
+
+def _resume(trainer: Trainer, wanted: Stamp, folder: Path, resume: bool, on_event: OnEvent) -> int:
+    found = read_stamp(folder)
+    if found is None:
+        return 0
+    if not resume:
+        raise UsageError(
+            f"{folder} already holds a run at step {found.step}", "choose another --out, or leave out --no-resume"
+        )
+    differences = differing_keys(found.config, wanted.config)
+    differences += [name for name in ("seed", "pictures") if getattr(found, name) not in (None, getattr(wanted, name))]
+    if differences:
+        raise UsageError(
+            f"the run in {folder} has another {', '.join(differences)}", "choose another --out, or the same settings"
+        )
+    trainer.load_extra(load_checkpoint(folder, modules=trainer.modules(), optimisers=trainer.optimisers()))
+    on_event(Notice(message=f"resuming {folder} at step {found.step}"))
+    return found.step
+
+
+def _summarise(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())

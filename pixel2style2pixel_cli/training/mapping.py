@@ -1,0 +1,68 @@
+"""Fitting the mapping network to known pairs of z and w: regression on codes that were encoded once.
+
+Shape suffixes: B batch, D style width, Z width of z, M all pairs.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pixel2style2pixel_cli.events import OnEvent, Progress
+from pixel2style2pixel_cli.networks.stylegan2 import MappingNetwork
+from pixel2style2pixel_cli.training.config import MappingFit
+from pixel2style2pixel_cli.training.data import Batch, PictureSource
+from pixel2style2pixel_cli.training.loop import falling_rate, set_rate
+
+ENCODED_AT_ONCE = 64
+REPORTS = 20
+
+
+def encode_pairs(
+    source: PictureSource, row_of: Callable[[Batch], Tensor], count: int, on_event: OnEvent
+) -> tuple[Tensor, Tensor]:
+    """z (M, Z) and codes in W (M, D) of the first ``count`` pictures; ``row_of`` encodes a batch."""
+    vectors, rows = [], []
+    for start in range(0, count, ENCODED_AT_ONCE):
+        indices = list(range(start, min(start + ENCODED_AT_ONCE, count)))
+        batch = source.batch(indices, [False] * len(indices))
+        if batch.z is None:
+            raise TypeError("pairs need pictures whose z is known; the configuration was checked")
+        vectors.append(batch.z)
+        rows.append(row_of(batch).cpu())
+        on_event(Progress(done=indices[-1] + 1, total=count, label="encoding pairs for the mapping network"))
+    return torch.cat(vectors), torch.cat(rows)
+
+
+def fit_mapping(
+    mapping: MappingNetwork, z_MZ: Tensor, w_MD: Tensor, fit: MappingFit, on_event: OnEvent
+) -> dict[str, float]:
+    """Least squares in place; the state that did best on the last tenth of the pairs is kept.
+
+    Returns the held-out squared error, and that of always answering the mean code.
+    """
+    held_out = max(1, len(z_MZ) // 10)
+    z_train, w_train, z_test, w_test = z_MZ[:-held_out], w_MD[:-held_out], z_MZ[-held_out:], w_MD[-held_out:]
+    optimiser = torch.optim.Adam(mapping.parameters(), lr=fit.rate, betas=(0.9, 0.99))
+    best, best_state = float("inf"), copy.deepcopy(mapping.state_dict())
+    check_every = max(1, fit.steps // REPORTS)
+    for step in range(fit.steps):
+        set_rate(optimiser, falling_rate(fit.rate, step, fit.steps, 100, 0.3))
+        chosen = torch.randint(len(z_train), (fit.batch,))
+        loss = F.mse_loss(mapping(z_train[chosen]), w_train[chosen])
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+        if (step + 1) % check_every == 0:
+            with torch.no_grad():
+                error = float(F.mse_loss(mapping(z_test), w_test))
+            if error < best:
+                best, best_state = error, copy.deepcopy(mapping.state_dict())
+            label = f"mapping network: {float(loss.detach()):.4g}, held out {error:.4g}"
+            on_event(Progress(done=step + 1, total=fit.steps, label=label))
+    mapping.load_state_dict(best_state)
+    return {"error": best, "error_of_the_mean": float((w_test - w_train.mean(dim=0)).square().mean())}

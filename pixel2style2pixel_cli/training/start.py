@@ -1,0 +1,177 @@
+"""From a command to a running training: configuration, data, networks, the check before the first step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pixel2style2pixel_cli.device import keep_freed_memory, peak_bytes, resolve_device
+from pixel2style2pixel_cli.engine.loading import load_generator, load_generator_file
+from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.events import Notice, OnEvent
+from pixel2style2pixel_cli.networks.stylegan2 import Generator
+from pixel2style2pixel_cli.training.auxiliary import find_identity_loss, find_perceptual_loss
+from pixel2style2pixel_cli.training.checkpoint import FILE, load_module, module_names, read_stamp
+from pixel2style2pixel_cli.training.config import (
+    EncoderTraining,
+    GeneratorTraining,
+    RunConfig,
+    load_training,
+    to_json,
+)
+from pixel2style2pixel_cli.training.data import PictureSource, preview_batch, training_batches
+from pixel2style2pixel_cli.training.encoder import EncoderTrainer, check_size
+from pixel2style2pixel_cli.training.generator import GeneratorTrainer
+from pixel2style2pixel_cli.training.log import write_sheet
+from pixel2style2pixel_cli.training.loop import Trainer, run_training
+from pixel2style2pixel_cli.zoo.find import find_card
+
+CHECK_STEPS = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Job:
+    """What both kinds of run share: pictures, the run folder, the seed, what to do with an earlier run."""
+
+    source: PictureSource
+    out: Path
+    seed: int
+    resume: bool
+    check: bool
+    on_event: OnEvent
+
+
+def start_generator(
+    data: Sequence[str | Path],
+    out: Path,
+    *,
+    preset: str,
+    overrides: Mapping[str, str],
+    start: Path | None,
+    device: str,
+    seed: int,
+    resume: bool,
+    check: bool,
+    on_event: OnEvent,
+) -> dict[str, Any]:
+    """Train a generator, or check that it can be trained; ``start`` is a run whose networks it begins with."""
+    config = load_training(GeneratorTraining, "generator", preset, dict(overrides))
+    chosen = resolve_device(device)
+    source = PictureSource(data, config.generator.resolution)
+    losses = config.losses
+    uses_pairs = bool(losses.pair_latent or losses.pair_image or config.mapping)
+    if uses_pairs and source.z_dim != config.generator.z_dim:
+        raise UsageError(
+            f"the data hold vectors of length {source.z_dim}, the generator's z has {config.generator.z_dim}",
+            "set generator.z_dim, or do without losses.pair_latent, losses.pair_image and [mapping]",
+        )
+    torch.manual_seed(seed)
+    trainer = GeneratorTrainer(config, chosen)
+    if start is not None:
+        _start_modules(start, trainer, on_event)
+    if config.mapping is not None and not check and read_stamp(out) is None:
+        found = trainer.fit_mapping(source, config.mapping, on_event)
+        on_event(Notice(message="mapping network fitted: " + ", ".join(f"{k} {v:.4g}" for k, v in found.items())))
+    job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, on_event=on_event)
+    return _run(trainer, config.run, to_json(config), job)
+
+
+def start_encoder(
+    data: Sequence[str | Path],
+    out: Path,
+    *,
+    generator: str,
+    preset: str,
+    overrides: Mapping[str, str],
+    start: Path | None,
+    device: str,
+    seed: int,
+    resume: bool,
+    check: bool,
+    on_event: OnEvent,
+) -> dict[str, Any]:
+    """Train an encoder for a frozen generator, or check it; ``start`` is a run whose encoder it begins with."""
+    config = load_training(EncoderTraining, "encoder", preset, dict(overrides))
+    chosen = resolve_device(device)
+    frozen = _find_generator(generator)
+    source = PictureSource(data, frozen.spec.resolution)
+    check_size(config, frozen)
+    perceptual = find_perceptual_loss() if config.losses.lpips else None
+    identity = find_identity_loss() if config.losses.id else None
+    torch.manual_seed(seed)
+    trainer = EncoderTrainer(config, frozen, chosen, perceptual=perceptual, identity=identity)
+    if start is not None:
+        trainer.take_over(_checkpoint(start))
+        on_event(Notice(message=f"encoder starts from {start}"))
+    job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, on_event=on_event)
+    return _run(trainer, config.run, to_json(config), job)
+
+
+def _run(trainer: Trainer, run: RunConfig, config: str, job: _Job) -> dict[str, Any]:
+    if job.check:
+        parameters = {name: sum(p.numel() for p in module.parameters()) for name, module in trainer.modules().items()}
+        return {"pictures": len(job.source), "parameters": parameters, **_check(trainer, run, job)}
+    result = run_training(
+        trainer, run, config, job.source, job.out, seed=job.seed, resume=job.resume, on_event=job.on_event
+    )
+    return {"step": result.step, **result.values, "files": [str(path) for path in result.files]}
+
+
+def _check(trainer: Trainer, run: RunConfig, job: _Job) -> dict[str, Any]:
+    """Read every picture once, make a few steps, draw eight pictures: what a whole run would take."""
+    keep_freed_memory()
+    source = job.source
+    for index in range(len(source)):
+        source.pixels(index)
+    batches = training_batches(source, batch=run.batch, seed=job.seed, start=0, held_out=run.held_out, flip=run.flip)
+    seconds = []
+    for step, batch in enumerate(islice(batches, CHECK_STEPS)):
+        started = time.perf_counter()
+        trainer.step(batch, step)
+        seconds.append(time.perf_counter() - started)
+    sheet = write_sheet(job.out, "check", trainer.samples(preview_batch(source, run.held_out)))
+    typical = sorted(seconds)[len(seconds) // 2]
+    return {
+        "seconds_per_step": round(typical, 3),
+        "pictures_per_second": round(run.batch / typical, 1),
+        "hours": round(typical * run.steps / 3600, 1),
+        "peak_bytes": peak_bytes(trainer.device),
+        "sheet": str(sheet),
+    }
+
+
+def _find_generator(name: str) -> Generator:
+    """A generator on the CPU: a weight file of ours, a run folder that exported one, or a model of the zoo."""
+    path, cpu = Path(name), torch.device("cpu")
+    if (path / "generator.safetensors").is_file() and not (path / "model.toml").is_file():
+        path = path / "generator.safetensors"
+    if path.suffix == ".safetensors":
+        if not path.is_file():
+            raise UsageError(f"no weight file {path}", "name a generator.safetensors, a run folder or a model")
+        return load_generator_file(path, cpu, torch.float32)[0]
+    return load_generator(find_card(name), cpu, torch.float32)[0]
+
+
+def _start_modules(run: Path, trainer: Trainer, on_event: OnEvent) -> None:
+    """Every network that the other run has too begins where that one is."""
+    path = _checkpoint(run)
+    modules, found = trainer.modules(), module_names(path)
+    shared = [name for name in modules if name in found]
+    if not shared:
+        raise UsageError(f"the run {run} holds none of {', '.join(modules)}", "start from the run of a generator")
+    for name in shared:
+        load_module(path, name, modules[name])
+    on_event(Notice(message=f"from {run}: {', '.join(shared)}"))
+
+
+def _checkpoint(run: Path) -> Path:
+    path = run / FILE
+    if not path.is_file():
+        raise UsageError(f"no checkpoint in {run}", "name the folder of another run")
+    return path

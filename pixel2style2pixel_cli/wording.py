@@ -1,0 +1,60 @@
+"""Values as one printable piece of text: times, sizes, columns, and names that cannot harm a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+def clean(text: str) -> str:
+    """One printable line: control characters become escapes, so no file name can move the cursor."""
+    joined = " ".join(part.strip() for part in text.splitlines()) if "\n" in text else text
+    return "".join(c if c.isprintable() or c == " " else c.encode("unicode_escape").decode("ascii") for c in joined)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: ``5.1 s``, ``2 min 05 s``, ``1 h 02 min``."""
+    if round(seconds, 1) < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def file_size(count: int) -> str:
+    """Bytes in words, in powers of ten as shops and file managers count: ``9.7 MB``."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if round(size, 1) < 1000 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError("unreachable")
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Columns padded with spaces, two between them."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def record_lines(fields: Mapping[str, object], indent: str = "") -> list[str]:
+    """Lines ``name  value``; mappings are indented, lists of plain values joined."""
+    width = max((len(name) for name in fields), default=0)
+    lines: list[str] = []
+    for name, value in fields.items():
+        if isinstance(value, Mapping) and value:
+            lines += [indent + clean(str(name)), *record_lines(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}{clean(str(name)).ljust(width)}  {plain(value)}".rstrip())
+    return lines
+
+
+def plain(value: object) -> str:
+    """A value as people write it: yes and no, six digits, lists joined, a dash for nothing."""
+    if value is None or value == {} or value == []:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(f"[{plain(v)}]" if isinstance(v, (list, tuple)) else plain(v) for v in value)
+    return clean(str(value))

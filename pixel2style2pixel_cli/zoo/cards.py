@@ -1,0 +1,236 @@
+"""A model's card, `model.toml`: what the model does, how it is built, and where its weights come from."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar, cast, get_args
+
+from pixel2style2pixel_cli.errors import MissingError, UsageError
+
+CARD_FILE = "model.toml"
+
+Role = Literal["encoder", "generator", "checkpoint"]
+InputKind = Literal["photo", "sketch", "labels", "lowres"]
+SourceKind = Literal["hf", "https", "gdrive", "dist"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """One place a weight file can be had from; ``gdrive`` is fetched by hand."""
+
+    kind: SourceKind
+    address: str
+    revision: str | None = None
+    path: str | None = None
+
+    @property
+    def link(self) -> str:
+        """The address a browser opens."""
+        if self.kind == "hf":
+            return f"https://huggingface.co/{self.address}/blob/{self.revision or 'main'}/{self.path or ''}"
+        if self.kind == "gdrive":
+            return f"https://drive.google.com/file/d/{self.address}/view"
+        if self.kind == "dist":
+            return f"the Python distribution {self.address}"
+        return self.address
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WeightFile:
+    """One file of weights: ours (``encoder``, ``generator``) or a published ``checkpoint`` that is converted first."""
+
+    role: Role
+    file: str
+    sha256: str | None = None
+    size: int | None = None
+    container: str = "safetensors"
+    sources: tuple[Source, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InputRule:
+    """What the encoder is fed: the kind of picture, and whether a face is cut out and how."""
+
+    kind: InputKind = "photo"
+    align: Literal["ffhq", "none"] = "ffhq"
+    schema: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card:
+    """Everything the program knows about a model before it opens the weights."""
+
+    name: str
+    title: str
+    tasks: tuple[str, ...]
+    rank: int
+    licence: str
+    commercial_ok: bool
+    encoder: dict[str, object]
+    generator: dict[str, object]
+    generator_model: str | None
+    input: InputRule
+    mixing_layers: str
+    weights: tuple[WeightFile, ...]
+    measured: dict[str, object] = field(default_factory=dict)
+    bundled: bool = False
+    folder: Path
+
+    def weight(self, role: Role) -> WeightFile | None:
+        """The weight file with this role, if the card names one."""
+        return next((weight for weight in self.weights if weight.role == role), None)
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The files an installed copy of this model consists of, not counting another model's generator."""
+        named: list[Role] = ["encoder"] if self.encoder else []
+        return (*named, "generator") if self.generator else tuple(named)
+
+
+class _Table:
+    """A TOML table that is read key by key; everything wrong with it is collected, not raised one by one."""
+
+    def __init__(self, raw: Mapping[str, object], where: str, problems: list[str]) -> None:
+        self.raw, self.where, self.problems = dict(raw), where, problems
+
+    def take(self, key: str, kind: type[T], default: T | None = None) -> T:
+        """The value of ``key``; a missing key without a default or a value of another type is a problem."""
+        value = self.raw.pop(key, default)
+        # bool is an int in Python, never in TOML
+        if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+            return value
+        if value is None:
+            self.problems.append(f"{self.where}{key} is missing")
+        else:
+            self.problems.append(f"{self.where}{key} is {value!r}, expected {kind.__name__}")
+        return kind()
+
+    def maybe(self, key: str, kind: type[T]) -> T | None:
+        """The value of an optional ``key``."""
+        return self.take(key, kind) if key in self.raw else None
+
+    def choice(self, key: str, options: object, default: str | None = None) -> str:
+        """A text that must be one of a Literal's values."""
+        value, known = self.take(key, str, default), cast(tuple[str, ...], get_args(options))
+        if value and value not in known:
+            self.problems.append(f"{self.where}{key} is {value!r}, expected one of {', '.join(known)}")
+        return value if value in known else known[0]
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts, empty when absent."""
+        values: list[object] = self.take(key, list, [])
+        wrong = [value for value in values if not isinstance(value, str)]
+        self.problems.extend(f"{self.where}{key} holds {value!r}, expected text" for value in wrong)
+        return tuple(value for value in values if isinstance(value, str))
+
+    def table(self, key: str) -> _Table:
+        """A table inside this one, empty when absent."""
+        return _Table(self.take(key, dict, {}), f"{self.where}{key}.", self.problems)
+
+    def tables(self, key: str) -> list[_Table]:
+        """A list of tables inside this one, empty when absent."""
+        rows: list[object] = self.take(key, list, [])
+        found = []
+        for index, row in enumerate(rows):
+            if isinstance(row, dict):
+                found.append(_Table(row, f"{self.where}{key}[{index}].", self.problems))
+            else:
+                self.problems.append(f"{self.where}{key}[{index}] is {row!r}, expected a table")
+        return found
+
+    def finish(self) -> None:
+        """Whatever was not taken is unknown."""
+        self.problems.extend(f"{self.where}{key} is not a known key" for key in self.raw)
+
+
+def load_card(folder: Path) -> Card:
+    """Read `folder/model.toml`; MissingError if there is none, UsageError naming everything wrong in it."""
+    path = folder / CARD_FILE
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MissingError(f"no model card at {path}", "name a model of p2s2p models list, or a model.toml") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"the model card {path} cannot be read: {error}", "restore the file") from error
+    problems: list[str] = []
+    card = _parse_card(_Table(raw, "", problems), folder)
+    if card.name != folder.resolve().name:
+        problems.append(f"name is {card.name!r}, expected the folder's name {folder.resolve().name!r}")
+    if problems:
+        raise UsageError(f"the model card {path} is wrong: {'; '.join(problems)}", "correct these keys in the file")
+    return card
+
+
+def _parse_card(top: _Table, folder: Path) -> Card:
+    """All fields of a card; problems are collected in the table."""
+    name = top.take("name", str)
+    spec, rule, mixing = top.table("spec"), top.table("input"), top.table("mixing")
+    card = Card(
+        name=name,
+        title=top.take("title", str, name),
+        tasks=top.texts("tasks"),
+        rank=top.take("rank", int, 0),
+        licence=top.take("licence", str),
+        commercial_ok=top.take("commercial_ok", bool, False),
+        encoder=spec.take("encoder", dict, {}),
+        generator=spec.take("generator", dict, {}),
+        generator_model=top.maybe("generator_model", str),
+        input=InputRule(
+            kind=cast(InputKind, rule.choice("kind", InputKind, "photo")),
+            align=cast(Literal["ffhq", "none"], rule.choice("align", Literal["ffhq", "none"], "ffhq")),
+            schema=rule.maybe("schema", str),
+        ),
+        mixing_layers=mixing.take("layers", str, "8-"),
+        weights=tuple(_parse_weight(row) for row in top.tables("weights")),
+        measured=top.take("measured", dict, {}),
+        bundled=top.take("bundled", bool, False),
+        folder=folder,
+    )
+    for table in (spec, rule, mixing, top):
+        table.finish()
+    if not card.generator and card.generator_model is None:
+        top.problems.append("neither spec.generator nor generator_model is given")
+    if card.generator and card.generator_model is not None:
+        top.problems.append("spec.generator and generator_model are both given, expected one")
+    return card
+
+
+def _parse_weight(row: _Table) -> WeightFile:
+    """One row of [[weights]]."""
+    weight = WeightFile(
+        role=cast(Role, row.choice("role", Role)),
+        file=row.take("file", str),
+        sha256=row.maybe("sha256", str),
+        size=row.maybe("size", int),
+        container=row.take("container", str, "safetensors"),
+        sources=tuple(_parse_source(source) for source in row.tables("sources")),
+        note=row.take("note", str, ""),
+    )
+    if weight.sha256 is not None and (len(weight.sha256) != 64 or set(weight.sha256) - set("0123456789abcdef")):
+        row.problems.append(f"{row.where}sha256 is {weight.sha256!r}, expected 64 lower-case hex digits")
+    if weight.file and Path(weight.file).name != weight.file:
+        row.problems.append(f"{row.where}file is {weight.file!r}, expected a name without folders")
+    row.finish()
+    return weight
+
+
+def _parse_source(row: _Table) -> Source:
+    """One entry of `sources`: exactly one of hf, https, gdrive, dist says where."""
+    kinds = [kind for kind in get_args(SourceKind) if kind in row.raw]
+    if len(kinds) != 1:
+        row.problems.append(f"{row.where[:-1]} names {len(kinds)} places, expected one of hf, https, gdrive, dist")
+    kind = kinds[0] if kinds else "https"
+    source = Source(
+        kind=cast(SourceKind, kind),
+        address=row.take(kind, str, ""),
+        revision=row.maybe("version" if kind == "dist" else "revision", str),
+        path=row.maybe("path", str),
+    )
+    row.finish()
+    return source

@@ -1,0 +1,82 @@
+"""``models``, ``train`` and ``show``: arguments passed on, results for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from fake_api import FakeApi, Result
+
+Call = Callable[..., Result]
+
+
+def test_models_list(p2s2p: Call) -> None:
+    header, mini, psp = p2s2p("models", "list").out.splitlines()
+    assert header.split()[:4] == ["name", "tasks", "state", "size"]
+    assert mini.split()[:5] == ["mini-invert", "invert", "bundled", "9.7", "MB"]
+    assert "not installed" in psp and "nvidia-nc" in psp
+    rows = [json.loads(line) for line in p2s2p("models", "list", "--json").out.splitlines()]
+    assert [(row["event"], row["name"], row["installed"]) for row in rows] == [
+        ("model", "mini-invert", True),
+        ("model", "psp-ffhq-encode", False),
+    ]
+
+
+def test_models_show(p2s2p: Call) -> None:
+    out = p2s2p("models", "show", "mini").out
+    assert out == ("name      mini\nencoder\n  kind        psp\n  input_size  256\ntasks     invert\nmeasured  -\n")
+    assert json.loads(p2s2p("models", "show", "mini", "--json").out)["encoder"]["input_size"] == 256
+
+
+def test_models_verify_exits_4_when_a_file_differs(p2s2p: Call, api: FakeApi) -> None:
+    assert p2s2p("models", "verify").code == 0
+    assert api.calls["verify_models"][0] == ([],)
+    api.verified.append(("psp", False, "encoder.safetensors has another hash"))
+    result = p2s2p("models", "verify", "mini-invert", "psp", "-q")
+    assert result.code == 4
+    assert "mini-invert" not in result.out and "another hash" in result.out
+    assert api.calls["verify_models"][0] == (["mini-invert", "psp"],)
+    lines = [json.loads(line) for line in p2s2p("models", "verify", "--json").out.splitlines()]
+    assert [line["ok"] for line in lines] == [True, False]
+
+
+def test_models_import(p2s2p: Call, api: FakeApi) -> None:
+    result = p2s2p("models", "import", "psp", "psp.pt")
+    assert api.calls["import_model"][0] == ("psp", Path("psp.pt"))
+    assert result.err == "reading the file\n"
+    assert "folder  models/x" in result.out
+    assert p2s2p("models", "import", "psp", "psp.pt", "-q") == Result(code=0, out="", err="")
+
+
+def test_show(p2s2p: Call, api: FakeApi) -> None:
+    assert p2s2p("show", "x.png").out == "kind     recipe\ncommand  invert\nseed     0\n"
+    assert api.calls["show_file"][0] == (Path("x.png"),)
+    assert json.loads(p2s2p("show", "x.png", "--json").out)["kind"] == "recipe"
+
+
+def test_train_generator(p2s2p: Call, api: FakeApi) -> None:
+    result = p2s2p(
+        "train", "generator", "--data", "a", "--data", "b", "--out", "run", "--preset", "mini", "--set", "batch_size=4",
+        "--set", "text=a=b", "--start", "runs/before", "--steps", "20", "--device", "cpu", "--seed", "3",
+        "--no-resume", "--check",
+    )  # fmt: skip
+    assert result.out == "run    runs/x\nsteps  20\n"
+    arguments, options = api.calls["train_generator"]
+    assert arguments == (["a", "b"], Path("run"))
+    assert callable(options.pop("on_event"))
+    assert options == {
+        "preset": "mini", "overrides": {"batch_size": "4", "text": "a=b"}, "steps": 20,
+        "start": Path("runs/before"), "device": "cpu", "seed": 3, "resume": False, "check": True,
+    }  # fmt: skip
+
+
+def test_train_encoder(p2s2p: Call, api: FakeApi) -> None:
+    result = p2s2p("train", "encoder", "--data", "a", "--generator", "mini-generator", "--out", "run", "--json")
+    assert json.loads(result.out) == {"event": "train", "schema": 1, "run": "runs/x", "steps": 20, "exit": 0}
+    options = api.calls["train_encoder"][1]
+    options.pop("on_event")
+    assert options == {
+        "task": "invert", "generator": "mini-generator", "preset": None, "overrides": {}, "steps": None,
+        "start": None, "device": "auto", "seed": 0, "resume": True, "check": False,
+    }  # fmt: skip

@@ -1,0 +1,120 @@
+"""Every model of the zoo: its card holds, its networks build, and what is bundled loads and draws."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+
+from pixel2style2pixel_cli import api
+from pixel2style2pixel_cli.convert.digest import tensor_digest
+from pixel2style2pixel_cli.convert.install import METADATA_KEY
+from pixel2style2pixel_cli.convert.own_card import encoder_spec_of, generator_spec_of
+from pixel2style2pixel_cli.engine.loading import load_generator, load_model
+from pixel2style2pixel_cli.files.pixels import to_float, to_uint8
+from pixel2style2pixel_cli.networks.registry import build_encoder
+from pixel2style2pixel_cli.networks.stylegan2 import Generator
+from pixel2style2pixel_cli.zoo.cards import Card, load_card
+from pixel2style2pixel_cli.zoo.find import generator_card_of
+from pixel2style2pixel_cli.zoo.landmarks import find_landmarks
+from pixel2style2pixel_cli.zoo.verify import sha256_file
+
+ROOT = Path(__file__).parents[2]
+CARDS = [load_card(path.parent) for path in sorted((ROOT / "models").glob("*/model.toml"))]
+BUNDLED = [card for card in CARDS if card.bundled]
+PUBLISHED = [card for card in CARDS if not card.bundled]
+CPU = torch.device("cpu")
+
+
+def named(card: Card) -> str:
+    return card.name
+
+
+@pytest.fixture(autouse=True)
+def _own_home(monkeypatch: pytest.MonkeyPatch, checked_home: Path) -> None:
+    monkeypatch.setenv("P2S2P_HOME", str(checked_home))
+    monkeypatch.delenv("P2S2P_ZOO", raising=False)
+
+
+@pytest.mark.parametrize("card", CARDS, ids=named)
+def test_card_builds(card: Card) -> None:
+    generator = generator_spec_of(generator_card_of(card))
+    encoder = encoder_spec_of(card)
+    assert generator is not None
+    with torch.device("meta"):
+        assert sum(parameter.numel() for parameter in Generator(generator).parameters()) > 0
+        if encoder is not None:
+            build_encoder(encoder, generator.n_styles, generator.style_dim)
+    readme = (card.folder / "README.md").read_text(encoding="utf-8")
+    assert len(readme.splitlines()) > 10 and "licence" in readme.lower()
+    assert (encoder is not None) == bool(card.tasks)
+
+
+@pytest.mark.parametrize("card", PUBLISHED, ids=named)
+def test_published_model_is_a_card_only(card: Card) -> None:
+    assert {path.name for path in card.folder.iterdir()} <= {"model.toml", "README.md"}
+    for weight in card.weights:
+        assert weight.role == "checkpoint" and weight.sha256 and weight.size and weight.sources
+
+
+@pytest.mark.parametrize("card", BUNDLED, ids=named)
+def test_bundled_files_explain_themselves(card: Card) -> None:
+    specs = {"encoder": encoder_spec_of(card), "generator": generator_spec_of(card)}
+    assert card.commercial_ok and card.rank < min((other.rank for other in PUBLISHED), default=1)
+    assert {weight.role for weight in card.weights} == set(card.roles)
+    for weight in card.weights:
+        path, spec = card.folder / weight.file, specs[weight.role]
+        assert spec is not None and path.suffix == ".safetensors"
+        assert (path.stat().st_size, sha256_file(path)) == (weight.size, weight.sha256)
+        with safe_open(path, framework="pt") as file:
+            content = json.loads(file.metadata()[METADATA_KEY])
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dictionary
+        assert content["kind"] == weight.role and content["licence"] == card.licence
+        assert content["spec"] == json.loads(json.dumps(dataclasses.asdict(spec)))
+        assert content["digest"] == tensor_digest(state)
+
+
+@pytest.mark.parametrize("card", [card for card in BUNDLED if not card.encoder], ids=named)
+def test_bundled_generator_draws(card: Card) -> None:
+    generator, _ = load_generator(card, CPU, torch.float32)
+    z = torch.randn(2, generator.spec.z_dim, generator=torch.Generator().manual_seed(0))
+    pictures = to_uint8(generator(generator.map(z), "fixed"))
+    assert all(picture.std() > 10 for picture in pictures)
+    assert np.abs(pictures[0].astype(int) - pictures[1]).mean() > 3
+
+
+@pytest.mark.parametrize("card", [card for card in BUNDLED if card.encoder], ids=named)
+def test_bundled_encoder_runs_in_both_precisions(card: Card) -> None:
+    face = Image.open(ROOT / "tests" / "data" / "face_15009.webp").convert("RGB")
+    results = []
+    for dtype in (torch.float32, torch.bfloat16):
+        model = load_model(card, CPU, dtype)
+        side = model.encoder_spec.input_size
+        batch = to_float([np.asarray(face.resize((side, side), Image.Resampling.BILINEAR))]).to(dtype)
+        codes = model.network.encode(batch)
+        results.append(to_uint8(model.network.generator(codes, "fixed"))[0].astype(int))
+    exact, rough = results
+    goal = np.asarray(face.resize(exact.shape[1::-1], Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(exact - rough).mean() < 6
+    assert np.square((exact - goal) / 127.5).mean() < 0.15  # it is this face, not any
+
+
+@pytest.mark.parametrize("card", [card for card in BUNDLED if "invert" in card.tasks], ids=named)
+def test_bundled_model_finds_a_face_in_a_photograph(card: Card, tmp_path: Path) -> None:
+    """NASA portrait of Eileen Collins, public domain, part of scikit-image."""
+    from pixel2style2pixel_cli.face.detect import load_detector
+
+    data = pytest.importorskip("skimage.data")
+    Image.fromarray(data.astronaut()).save(tmp_path / "photo.png")
+    summary = api.invert([tmp_path / "photo.png"], out=tmp_path / "out.png", model=card.name, device="cpu")
+    assert (summary.ok, summary.failed, summary.no_face) == (1, 0, 0)
+    picture = Image.open(tmp_path / "out.png")
+    enlarged = np.asarray(picture.resize((256, 256), Image.Resampling.BICUBIC))
+    faces = load_detector("dlib", landmarks=find_landmarks()).detect(enlarged)
+    assert faces and faces[0].size > 80

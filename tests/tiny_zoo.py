@@ -1,0 +1,89 @@
+"""A model zoo of a few hundred kilobytes with random weights: real files, real cards, pictures of noise."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from pixel2style2pixel_cli.convert.digest import tensor_digest
+from pixel2style2pixel_cli.convert.install import weight_metadata
+from pixel2style2pixel_cli.convert.names import publish
+from pixel2style2pixel_cli.convert.psp import encoder_rows
+from pixel2style2pixel_cli.convert.rosinality import publish_generator
+from pixel2style2pixel_cli.networks.psp import EncoderSpec
+from pixel2style2pixel_cli.networks.registry import build_encoder
+from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec
+
+SIDE = 32
+GENERATOR = GeneratorSpec(
+    resolution=SIDE, style_dim=32, z_dim=16, channel_multiplier=1 / 64, channel_max=16, mapping_layers=2
+)
+ENCODER = EncoderSpec(kind="psp", input_size=SIDE, units=(1, 1, 1, 1), widths=(8, 16, 24, 32), head_width=16)
+BLANK = "0" * 64
+
+
+@dataclasses.dataclass(frozen=True)
+class TinyModel:
+    """The tensors behind the two cards; ``latent_avg`` (n, d) is the encoder's."""
+
+    encoder: dict[str, Tensor]
+    generator: dict[str, Tensor]
+
+
+def tiny_model(seed: int = 0) -> TinyModel:
+    """Random weights, spread widely enough that different photographs give visibly different pictures."""
+    torch.manual_seed(seed)
+    generator = Generator(GENERATOR)
+    encoder = build_encoder(ENCODER, GENERATOR.n_styles, GENERATOR.style_dim)
+    for module in encoder.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_var.fill_(0.1)
+    with torch.no_grad():
+        for name, parameter in generator.named_parameters():
+            if name.endswith("noise_strength"):
+                parameter.fill_(0.1)
+    average = generator.estimate_latent_avg(1000, torch.Generator().manual_seed(seed))
+    generator.latent_avg.copy_(average)
+    state = {**encoder.state_dict(), "latent_avg": average.expand(GENERATOR.n_styles, -1).contiguous()}
+    return TinyModel(encoder=state, generator=generator.state_dict())
+
+
+def write_zoo(folder: Path, model: TinyModel) -> Path:
+    """Two cards with their weights: ``tiny-generator`` and ``tiny-invert``, which uses it."""
+    files = {
+        "tiny-generator": ("generator", model.generator, dataclasses.asdict(GENERATOR)),
+        "tiny-invert": ("encoder", model.encoder, dataclasses.asdict(ENCODER)),
+    }
+    for name, (role, state, spec) in files.items():
+        (folder / name).mkdir(parents=True)
+        path = folder / name / f"{role}.safetensors"
+        save_file(state, path, metadata=weight_metadata(role, spec, tensor_digest(state), "MIT", BLANK))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        tasks = '["invert"]' if role == "encoder" else "[]"
+        shared = 'generator_model = "tiny-generator"\n' if role == "encoder" else ""
+        values = "\n".join(f"{key} = {list(v) if isinstance(v, tuple) else repr(v)}" for key, v in spec.items())
+        (folder / name / "model.toml").write_text(
+            f'name = "{name}"\ntitle = "Noise, for tests"\ntasks = {tasks}\nrank = 1\nlicence = "MIT"\n'
+            f"commercial_ok = true\nbundled = true\n{shared}\n[spec.{role}]\n{values}\n\n"
+            f'[[weights]]\nrole = "{role}"\nfile = "{path.name}"\nsha256 = "{digest}"\n'
+            f"size = {path.stat().st_size}\n",
+            encoding="utf-8",
+        )
+    return folder
+
+
+def write_published(path: Path, model: TinyModel) -> Path:
+    """The same model as a pSp checkpoint in the published layout."""
+    generator, average = publish_generator(GENERATOR, model.generator)
+    rest = {key: value for key, value in model.encoder.items() if key != "latent_avg"}
+    encoder = publish(rest, encoder_rows(ENCODER, GENERATOR.n_styles))
+    state = {f"encoder.{key}": value for key, value in encoder.items()}
+    state |= {f"decoder.{key}": value for key, value in generator.items()}
+    options = {"encoder_type": "GradualStyleEncoder", "output_size": SIDE, "start_from_latent_avg": True}
+    torch.save({"state_dict": state, "opts": options, "latent_avg": average.expand(GENERATOR.n_styles, -1)}, path)
+    return path

@@ -1,0 +1,79 @@
+"""Order of faces, choice among them, and the registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pixel2style2pixel_cli.errors import NoFaceError, UsageError
+from pixel2style2pixel_cli.face.detect import Face, best_first, choose_faces, load_detector, rank
+
+
+def face(left: float, size: float, score: float) -> Face:
+    return Face(box=(left, 10.0, left + size, 10.0 + size), score=score, points=np.zeros((68, 2)))
+
+
+FACES = best_first([face(0, 50, 2.0), face(200, 52, 0.1), face(400, 90, 1.2), face(100, 120, 0.0)])
+
+
+def chosen(choice: str) -> list[tuple[int, float]]:
+    return [(index, found.box[0]) for index, found in choose_faces(FACES, choice)]
+
+
+def test_best_first_weighs_score_and_size() -> None:
+    assert [found.box[0] for found in FACES] == [400, 0, 100, 200]
+
+
+def test_rank_grows_with_both() -> None:
+    assert rank(face(0, 60, 1.0)) > rank(face(0, 50, 1.0))
+    assert rank(face(0, 50, 1.0)) > rank(face(0, 50, 0.9))
+    assert rank(face(0, 90, 1.5)) > rank(face(0, 50, 3.0)), "of two faces that are beyond doubt the larger one wins"
+    assert rank(face(0, 50, 1.0)) > rank(face(0, 200, -0.5)) > 0, "size does not make up for a negative score"
+
+
+def test_order_does_not_depend_on_the_order_of_detection() -> None:
+    twins = [face(50, 40, 1.0), face(10, 40, 1.0)]
+    assert [f.box for f in best_first(twins)] == [f.box for f in best_first(twins[::-1])]
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ("best", [(0, 400)]),
+        ("largest", [(2, 100)]),
+        ("all", [(0, 400), (1, 0), (2, 100), (3, 200)]),
+        ("left-to-right", [(1, 0), (2, 100), (3, 200), (0, 400)]),
+        ("0", [(0, 400)]),
+        ("3", [(3, 200)]),
+    ],
+)
+def test_choices(choice: str, expected: list[tuple[int, float]]) -> None:
+    assert chosen(choice) == expected
+
+
+def test_index_out_of_range_is_a_missing_face() -> None:
+    with pytest.raises(NoFaceError, match="face 4 asked for, 4 faces were found") as caught:
+        choose_faces(FACES, "4")
+    assert "--face 0 to 3" in caught.value.hint
+
+
+@pytest.mark.parametrize("choice", ["best", "all", "0"])
+def test_no_face_at_all(choice: str) -> None:
+    with pytest.raises(NoFaceError, match="no face found") as caught:
+        choose_faces([], choice)
+    assert "--on-no-face" in caught.value.hint
+
+
+@pytest.mark.parametrize("choice", ["", "biggest", "-1", "1.5", "²", "Best"])
+def test_nonsense_is_a_usage_error_even_without_faces(choice: str) -> None:
+    with pytest.raises(UsageError, match="unknown face choice") as caught:
+        choose_faces([], choice)
+    assert "left-to-right" in caught.value.hint
+
+
+def test_unknown_detector_lists_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="unknown detector 'mtcnn'") as caught:
+        load_detector("mtcnn", landmarks=Path("x.dat"))
+    assert "dlib" in caught.value.hint

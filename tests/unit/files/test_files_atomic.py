@@ -1,0 +1,133 @@
+"""A write is whole or absent, whatever interrupts it."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pixel2style2pixel_cli.errors import OutputError
+from pixel2style2pixel_cli.files.atomic import write_atomic
+
+
+def left_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def failing(error: BaseException) -> Callable[..., int]:
+    def fail(*args: object) -> int:
+        raise error
+
+    return fail
+
+
+def test_makes_parents_and_replaces(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "b" / "x.png"
+    write_atomic(target, b"one")
+    write_atomic(target, b"two")
+    assert left_in(target.parent) == {"x.png": b"two"}
+
+
+def test_permissions_follow_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_atomic(tmp_path / "x", b"1")
+    finally:
+        os.umask(before)
+    if sys.platform != "win32":
+        assert (tmp_path / "x").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("step", ["open", "write", "fsync", "replace"])
+@pytest.mark.parametrize("existed", [False, True])
+def test_interrupt_at_any_step_leaves_everything_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, existed: bool
+) -> None:
+    if existed:
+        (tmp_path / "x.png").write_bytes(b"old")
+    before = left_in(tmp_path)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(os, step, failing(KeyboardInterrupt()))
+        write_atomic(tmp_path / "x.png", b"new")
+    assert left_in(tmp_path) == before
+
+
+def test_disk_that_fills_up_half_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, written = os.write, 0
+
+    def short(handle: int, data: memoryview) -> int:
+        nonlocal written
+        if written >= 10:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written += 5
+        return real(handle, data[:5])
+
+    monkeypatch.setattr(os, "write", short)
+    with pytest.raises(OutputError, match=r"no space left .*x\.png") as caught:
+        write_atomic(tmp_path / "x.png", bytes(100))
+    monkeypatch.undo()
+    assert "--skip-existing" in caught.value.hint
+    assert left_in(tmp_path) == {}
+
+
+def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: real(handle, data[:7]))
+    data = bytes(range(100))
+    write_atomic(tmp_path / "x", data)
+    assert (tmp_path / "x").read_bytes() == data
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file size limit to set")
+def test_real_limit_on_file_size(tmp_path: Path) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OutputError, match="could not be written: file too large"):
+            write_atomic(tmp_path / "x", bytes(5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert left_in(tmp_path) == {}
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_not_permitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    monkeypatch.setattr(os, "open", failing(OSError(number, "no")))
+    with pytest.raises(OutputError, match="not permitted to write"):
+        write_atomic(tmp_path / "x", b"1")
+
+
+def test_folder_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "x.png").mkdir()
+    with pytest.raises(OutputError, match="is a folder"):
+        write_atomic(tmp_path / "x.png", b"1")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+
+
+def test_file_where_a_folder_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes(b"text")
+    for target in (tmp_path / "out" / "x.png", tmp_path / "out" / "sub" / "x.png"):
+        with pytest.raises(OutputError, match="not a folder"):
+            write_atomic(target, b"1")
+    assert left_in(tmp_path) == {"out": b"text"}
+
+
+def test_longest_names(tmp_path: Path) -> None:
+    for name in ("n" * 251 + ".png", "ü" * 125 + ".png"):  # 255 and 254 bytes: the temporary name must not be longer
+        write_atomic(tmp_path / name, b"1")
+        assert (tmp_path / name).exists()
+    with pytest.raises(OutputError, match="too long"):
+        write_atomic(tmp_path / ("n" * 252 + ".png"), b"1")
+    assert len(left_in(tmp_path)) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_link_is_replaced_and_its_target_kept(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    write_atomic(tmp_path / "link", b"new")
+    assert left_in(tmp_path) == {"real": b"old", "link": b"new"}

@@ -1,0 +1,136 @@
+"""The encoders: shapes at every size, which features feed which row, stages of e4e, nonsense refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from pixel2style2pixel_cli.errors import ShapeError, UsageError
+from pixel2style2pixel_cli.networks.e4e import E4EEncoder
+from pixel2style2pixel_cli.networks.faceid import FaceRecogniser
+from pixel2style2pixel_cli.networks.irse import DEPTHS, IRSETrunk, IRUnit
+from pixel2style2pixel_cli.networks.psp import PSP, EncoderKind, EncoderSpec, PSPEncoder, level_of_row
+from pixel2style2pixel_cli.networks.registry import ENCODERS, build_encoder
+from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec
+
+
+def spec_of(kind: EncoderKind = "psp", size: int = 32, channels: int = 3) -> EncoderSpec:
+    return EncoderSpec(
+        kind=kind, input_size=size, input_channels=channels, units=(1, 1, 1, 1), widths=(4, 6, 8, 10), head_width=6
+    )
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+@pytest.mark.parametrize(("size", "channels"), [(32, 3), (64, 1)])
+def test_codes_have_the_generators_rows(kind: EncoderKind, size: int, channels: int) -> None:
+    encoder = build_encoder(spec_of(kind, size, channels), 9, 5).eval()
+    codes = encoder(torch.randn(2, channels, size, size))
+    assert codes.shape == (2, 1 if kind == "psp_w" else 9, 5)
+    assert torch.isfinite(codes).all()
+
+
+def test_other_sizes_are_refused_instead_of_folded_into_the_batch() -> None:
+    encoder = build_encoder(spec_of(), 9, 5)
+    with pytest.raises(ShapeError, match="encoder input has shape 1x3x64x64, expected anyx3x32x32"):
+        encoder(torch.zeros(1, 3, 64, 64))
+    with pytest.raises(ShapeError, match="expected anyx3x32x32"):
+        encoder(torch.zeros(1, 1, 32, 32))
+
+
+def test_rows_belong_to_levels() -> None:
+    assert [level_of_row(row) for row in range(12)] == [0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2]
+    encoder = build_encoder(spec_of(), 9, 5)
+    assert isinstance(encoder, PSPEncoder)
+    convolutions = [sum(isinstance(m, nn.Conv2d) for m in head.modules()) for head in encoder.heads]
+    assert convolutions == [1, 1, 1, 2, 2, 2, 2, 3, 3]  # log2 of 2, 4 and 8
+
+
+def test_fine_features_reach_fine_rows_only() -> None:
+    encoder = build_encoder(spec_of(), 9, 5).eval()
+    assert isinstance(encoder, PSPEncoder)
+    x = torch.randn(1, 3, 32, 32)
+    before = encoder(x)
+    with torch.no_grad():
+        encoder.lateral_fine.bias.add_(1)
+    moved = (encoder(x) - before).abs().amax(dim=(0, 2)) > 0
+    assert moved.tolist() == [False] * 7 + [True] * 2
+
+
+def test_e4e_stages_open_offsets_one_by_one() -> None:
+    encoder = build_encoder(spec_of("e4e"), 9, 5).eval()
+    assert isinstance(encoder, E4EEncoder)
+    x = torch.randn(2, 3, 32, 32)
+    for stage in (0, 4, 8):
+        encoder.stage = stage
+        codes = encoder(x)
+        same = [torch.equal(codes[:, row], codes[:, 0]) for row in range(9)]
+        assert same == [row == 0 or row > stage for row in range(9)]
+
+
+def test_e4e_and_psp_have_the_same_tensors_and_other_codes() -> None:
+    torch.manual_seed(0)
+    psp, e4e = build_encoder(spec_of(), 9, 5).eval(), build_encoder(spec_of("e4e"), 9, 5).eval()
+    e4e.load_state_dict(psp.state_dict(), strict=True)
+    x = torch.randn(1, 3, 32, 32)
+    torch.testing.assert_close(e4e(x)[:, 4], psp(x)[:, 4] + psp(x)[:, 0])
+
+
+def test_codes_are_offsets_from_the_average() -> None:
+    generator = Generator(GeneratorSpec(resolution=16, style_dim=5, channel_max=4, mapping_layers=1))
+    for kind in ENCODERS:
+        network = PSP(build_encoder(spec_of(kind), generator.spec.n_styles, 5), generator).eval()
+        network.latent_avg.copy_(torch.randn(6, 5))
+        x = torch.randn(2, 3, 32, 32)
+        codes = network.encode(x)
+        assert codes.shape == (2, 6, 5)
+        torch.testing.assert_close(codes, network.encoder(x) + network.latent_avg)
+
+
+def test_trunk_halves_the_side_four_times() -> None:
+    sizes = [f.shape[1:] for f in IRSETrunk(1, (1, 2, 1, 1), (4, 6, 8, 10))(torch.randn(1, 1, 32, 32))]
+    assert [tuple(s) for s in sizes] == [(4, 16, 16), (6, 8, 8), (8, 4, 4), (10, 2, 2)]
+    assert DEPTHS[50] == (3, 4, 14, 3)
+
+
+def test_unit_of_equal_width_has_no_weights_in_its_shortcut() -> None:
+    unit = IRUnit(4, 4, 2).eval()
+    assert not [*unit.shortcut.parameters()]
+    with torch.no_grad():
+        for parameter in unit.residual[4].parameters():  # silence the residual: what is left is every second pixel
+            parameter.zero_()
+    x = torch.randn(1, 4, 6, 6)
+    torch.testing.assert_close(unit(x), x[:, :, ::2, ::2])
+
+
+def test_parameter_counts_of_the_trunk() -> None:
+    with torch.device("meta"):
+        trunk = IRSETrunk(3, DEPTHS[50], (64, 128, 256, 512))
+        assert sum(p.numel() for p in trunk.stages.parameters()) == 30_948_160
+        assert sum(p.numel() for p in trunk.input_layer.parameters()) == 1_920
+
+
+def test_recogniser_takes_112_pixels_only() -> None:
+    with torch.device("meta"):
+        recogniser = FaceRecogniser()
+    with pytest.raises(ShapeError, match="face has shape 1x3x128x128, expected anyx3x112x112"):
+        recogniser(torch.zeros(1, 3, 128, 128))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"kind": "restyle"}, "unknown encoder kind 'restyle'"),
+        ({"input_size": 100}, "encoder input size is 100"),
+        ({"input_size": 16}, "expected a power of two from 32 on"),
+        ({"units": (1, 2, 3)}, "four stages"),
+        ({"widths": (8, 8, 8, 0)}, "must be positive"),
+        ({"input_channels": 0}, "must be positive"),
+        ({"head_width": 0}, "must be positive"),
+    ],
+)
+def test_nonsense_is_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        EncoderSpec(**values)

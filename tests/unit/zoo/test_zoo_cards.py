@@ -1,0 +1,148 @@
+"""Model cards: what is read, and that everything wrong is said at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pixel2style2pixel_cli.errors import MissingError, UsageError
+from pixel2style2pixel_cli.zoo.cards import Source, load_card
+from pixel2style2pixel_cli.zoo.find import list_cards
+
+CARD = """
+name = "small"
+title = "A small model"
+tasks = ["invert", "mix"]
+rank = 5
+licence = "mit"
+commercial_ok = true
+generator_model = "small-generator"
+[spec.encoder]
+kind = "psp"
+units = [1, 2, 2, 1]
+[input]
+kind = "labels"
+align = "none"
+schema = "celebamask-19"
+[mixing]
+layers = "8-11"
+[[weights]]
+role = "checkpoint"
+file = "small.pt"
+size = 12
+sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
+container = "psp-pt"
+sources = [
+  { hf = "owner/name", revision = "abc", path = "a/small.pt" },
+  { gdrive = "ID" },
+  { dist = "package", version = "1.0", path = "x" },
+  { https = "https://example.org/small.pt" },
+]
+[measured]
+seconds = 0.5
+"""
+
+
+def written(folder: Path, text: str, name: str = "small") -> Path:
+    (folder / name).mkdir()
+    (folder / name / "model.toml").write_text(text, encoding="utf-8")
+    return folder / name
+
+
+def test_every_field_is_read(tmp_path: Path) -> None:
+    card = load_card(written(tmp_path, CARD))
+    assert (card.name, card.title, card.tasks, card.rank) == ("small", "A small model", ("invert", "mix"), 5)
+    assert (card.licence, card.commercial_ok, card.generator_model, card.bundled) == (
+        "mit",
+        True,
+        "small-generator",
+        False,
+    )
+    assert card.encoder == {"kind": "psp", "units": [1, 2, 2, 1]}
+    assert (card.input.kind, card.input.align, card.input.schema) == ("labels", "none", "celebamask-19")
+    assert card.mixing_layers == "8-11"
+    assert card.roles == ("encoder",)
+    assert card.measured == {"seconds": 0.5}
+    weight = card.weight("checkpoint")
+    assert weight is not None
+    assert (weight.file, weight.size, weight.sha256, weight.container) == ("small.pt", 12, "0" * 64, "psp-pt")
+    assert weight.sources[0] == Source(kind="hf", address="owner/name", revision="abc", path="a/small.pt")
+    assert [source.link for source in weight.sources] == [
+        "https://huggingface.co/owner/name/blob/abc/a/small.pt",
+        "https://drive.google.com/file/d/ID/view",
+        "the Python distribution package",
+        "https://example.org/small.pt",
+    ]
+
+
+def test_a_short_card_has_defaults(tmp_path: Path) -> None:
+    card = load_card(written(tmp_path, 'name = "small"\nlicence = "mit"\n[spec.generator]\nresolution = 64\n'))
+    assert (card.title, card.tasks, card.rank, card.weights, card.roles) == ("small", (), 0, (), ("generator",))
+    assert (card.input.kind, card.input.align) == ("photo", "ffhq")
+
+
+def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
+    text = CARD.replace("rank = 5", 'rank = "5"').replace('licence = "mit"', "colour = 1")
+    text = text.replace('kind = "labels"', 'kind = "video"').replace("size = 12", "size = true\nspeed = 3")
+    text = text.replace('{ gdrive = "ID" }', '{ gdrive = "ID", https = "x" }').replace(
+        '["invert", "mix"]', '["invert", 3]'
+    )
+    text = text.replace('sha256 = "0000', 'sha256 = "XYZ')
+    with pytest.raises(UsageError) as caught:
+        load_card(written(tmp_path, text))
+    message = caught.value.message
+    wanted = (
+        "rank is '5', expected int",
+        "licence is missing",
+        "colour is not a known key",
+        "input.kind is 'video', expected one of photo, sketch, labels, lowres",
+        "weights[0].size is True, expected int",
+        "weights[0].speed is not a known key",
+        "weights[0].sources[1] names 2 places",
+        "tasks holds 3, expected text",
+        "64 lower-case hex digits",
+    )
+    assert [part for part in wanted if part not in message] == []
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ('generator_model = "small-generator"', "", "neither spec.generator nor generator_model"),
+        ("[input]", "[spec.generator]\nresolution = 64\n[input]", "both given"),
+        ('file = "small.pt"', 'file = "../small.pt"', "expected a name without folders"),
+        ("[[weights]]", "[weights]", "weights is"),
+        ('name = "small"', 'name = "large"', "expected the folder's name 'small'"),
+        ('name = "small"', "name = ", "cannot be read"),
+    ],
+)
+def test_a_wrong_card_is_refused(tmp_path: Path, old: str, new: str, part: str) -> None:
+    assert old in CARD
+    with pytest.raises(UsageError) as caught:
+        load_card(written(tmp_path, CARD.replace(old, new, 1)))
+    assert part in caught.value.message
+
+
+def test_no_card(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="no model card at"):
+        load_card(tmp_path / "absent")
+
+
+def test_the_cards_of_the_project_are_sound(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("P2S2P_ZOO", raising=False)
+    monkeypatch.setenv("P2S2P_HOME", str(tmp_path))
+    cards = {card.name: card for card in list_cards()}
+    assert {"psp-ffhq-encode", "e4e-ffhq-encode"} <= set(cards)
+    for card in cards.values():
+        assert card.bundled == ("checkpoint" not in {weight.role for weight in card.weights})
+        assert (card.folder / "README.md").is_file(), card.name
+    published = [card for card in cards.values() if not card.bundled]
+    assert all(not card.commercial_ok and card.licence == "nvidia-nc" for card in published)
+    assert all(weight.sha256 and weight.size and weight.sources for card in published for weight in card.weights)
+    revisions = [
+        source.revision or "" for card in published for w in card.weights for source in w.sources if source.kind == "hf"
+    ]
+    assert revisions
+    assert all(len(revision) == 40 for revision in revisions)

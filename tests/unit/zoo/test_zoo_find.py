@@ -1,0 +1,168 @@
+"""Where cards and weights are looked for, and which model a task takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pixel2style2pixel_cli.errors import MissingError, UsageError
+from pixel2style2pixel_cli.events import Event, Notice
+from pixel2style2pixel_cli.zoo import find
+from pixel2style2pixel_cli.zoo.find import choose_model, find_card, home_folder, installed_files, list_cards, zoo_folder
+
+
+@pytest.fixture(autouse=True)
+def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("P2S2P_ZOO", str(tmp_path / "zoo"))
+    monkeypatch.setenv("P2S2P_HOME", str(tmp_path / "home"))
+    (tmp_path / "zoo").mkdir()
+    return tmp_path / "zoo"
+
+
+def make(
+    parent: Path, name: str, *lines: str, rank: int = 0, tasks: str = '["invert"]', files: tuple[str, ...] = ()
+) -> Path:
+    folder = parent / name
+    folder.mkdir(parents=True)
+    top = [f'name = "{name}"', f"rank = {rank}", f"tasks = {tasks}", 'licence = "mit"']
+    body = lines or ('[spec.encoder]\nkind = "psp"', "[spec.generator]\nresolution = 64")
+    keys, tables = [line for line in body if "[" not in line], [line for line in body if "[" in line]
+    (folder / "model.toml").write_text("\n".join([*top, *keys, *tables]), encoding="utf-8")
+    for file in files:
+        (folder / file).write_bytes(b"x")
+    return folder
+
+
+BOTH = ("encoder.safetensors", "generator.safetensors")
+ENCODER = '[spec.encoder]\nkind = "psp"'
+GENERATOR = "[spec.generator]\nresolution = 64"
+
+
+def test_the_checkout_is_found_without_any_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("P2S2P_ZOO")
+    assert (zoo_folder() / "psp-ffhq-encode" / "model.toml").is_file()
+
+
+def test_a_wheel_keeps_its_cards_in_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("P2S2P_ZOO")
+    package = tmp_path / "site-packages" / "pixel2style2pixel_cli"
+    (package / "_models").mkdir(parents=True)
+    monkeypatch.setattr(find, "PACKAGE_FOLDER", package)
+    assert zoo_folder() == package / "_models"
+
+
+def test_a_folder_called_models_beside_the_package_is_not_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("P2S2P_ZOO")
+    (tmp_path / "models").mkdir()
+    monkeypatch.setattr(find, "PACKAGE_FOLDER", tmp_path / "pixel2style2pixel_cli")
+    with pytest.raises(MissingError):
+        zoo_folder()
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "pixel2style2pixel-cli"\n', encoding="utf-8")
+    assert zoo_folder() == tmp_path / "models"
+
+
+def test_a_zoo_that_is_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("P2S2P_ZOO", str(tmp_path / "nothing"))
+    with pytest.raises(UsageError, match="P2S2P_ZOO"):
+        zoo_folder()
+
+
+def test_home_without_a_setting_is_the_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("P2S2P_HOME")
+    assert "p2s2p" in home_folder().parts[-1].lower()
+
+
+def test_installed_beside_the_card_or_in_the_home_folder(zoo: Path) -> None:
+    make(zoo, "here", files=BOTH)
+    make(zoo, "there")
+    assert installed_files(find_card("here")) == {
+        "encoder": zoo / "here" / "encoder.safetensors",
+        "generator": zoo / "here" / "generator.safetensors",
+    }
+    assert installed_files(find_card("there")) is None
+    home = home_folder() / "models" / "there"
+    home.mkdir(parents=True)
+    (home / "encoder.safetensors").write_bytes(b"x")
+    assert installed_files(find_card("there")) is None  # half a model is none
+    (home / "generator.safetensors").write_bytes(b"x")
+    files = installed_files(find_card("there"))
+    assert files is not None
+    assert files["encoder"].parent == home
+
+
+def test_a_shared_generator_comes_from_its_own_card(zoo: Path) -> None:
+    make(zoo, "gen", GENERATOR, tasks="[]")
+    make(zoo, "enc", ENCODER, 'generator_model = "gen"', files=("encoder.safetensors",))
+    assert installed_files(find_card("enc")) is None
+    (zoo / "gen" / "generator.safetensors").write_bytes(b"x")
+    files = installed_files(find_card("enc"))
+    assert files is not None
+    assert files["generator"] == zoo / "gen" / "generator.safetensors"
+
+
+def test_a_generator_model_without_a_generator_is_refused(zoo: Path) -> None:
+    make(zoo, "base", GENERATOR)
+    make(zoo, "first", ENCODER, 'generator_model = "base"', files=("encoder.safetensors",))
+    make(zoo, "second", ENCODER, 'generator_model = "first"', files=("encoder.safetensors",))
+    with pytest.raises(UsageError, match="which has none"):
+        installed_files(find_card("second"))
+
+
+def test_auto_takes_the_best_installed_model_that_can(zoo: Path) -> None:
+    make(zoo, "low", rank=1, files=BOTH)
+    make(zoo, "middle", rank=2, files=BOTH)
+    make(zoo, "high", rank=3)  # not installed
+    make(zoo, "other", rank=9, tasks='["mix"]', files=BOTH)
+    assert choose_model("invert").name == "middle"
+    assert choose_model("mix").name == "other"
+    assert choose_model("invert", "low").name == "low"
+
+
+def test_mini_is_the_bundled_one(zoo: Path) -> None:
+    make(zoo, "mini-invert", "bundled = true", ENCODER, GENERATOR, files=BOTH)
+    make(zoo, "big", rank=9, files=BOTH)
+    assert choose_model("invert", "mini").name == "mini-invert"
+    assert choose_model("invert").name == "big"
+
+
+def test_a_model_by_path(zoo: Path, tmp_path: Path) -> None:
+    folder = make(tmp_path / "elsewhere", "mine", files=BOTH)
+    assert choose_model("invert", str(folder / "model.toml")).folder == folder
+    assert choose_model("invert", str(folder)).name == "mine"
+
+
+def test_unknown_unable_and_absent_models_say_what_to_type(zoo: Path) -> None:
+    weights = (
+        '[[weights]]\nrole = "checkpoint"\nfile = "w.pt"\nsha256 = "' + "a" * 64 + '"\nsources = [{ gdrive = "ID" }]'
+    )
+    make(zoo, "portrait", ENCODER, GENERATOR, weights)
+    with pytest.raises(MissingError) as unknown:
+        choose_model("invert", "portrai")
+    assert "did you mean portrait?" in unknown.value.hint
+    with pytest.raises(UsageError, match="cannot mix; it does: invert"):
+        choose_model("mix", "portrait")
+    for name in ("portrait", "auto"):
+        with pytest.raises(MissingError) as absent:
+            choose_model("invert", name)
+        assert absent.value.exit_code == 4
+        assert "p2s2p models import portrait w.pt" in absent.value.hint
+        assert "https://drive.google.com/file/d/ID/view" in absent.value.hint
+        assert "a" * 64 in absent.value.hint
+    with pytest.raises(MissingError, match="no installed model can fly"):
+        choose_model("fly")
+
+
+def test_a_broken_card_of_the_users_is_reported_and_left_out(zoo: Path) -> None:
+    make(zoo, "good", files=BOTH)
+    bad = make(home_folder() / "models", "bad")
+    (bad / "model.toml").write_text("name = ", encoding="utf-8")
+    make(home_folder() / "models", "mine", rank=4, files=BOTH)
+    events: list[Event] = []
+    assert [card.name for card in list_cards(events.append)] == ["mine", "good"]
+    assert len(events) == 1
+    assert isinstance(events[0], Notice)
+    assert "bad" in events[0].message
+    assert choose_model("invert").name == "mine"
