@@ -93,7 +93,8 @@ def invert(
     if dry_run:
         return _report_plan(plan, card, on_event)
     finder = None if align == "never" else _load_detector(detector, detector_threshold)
-    engine = _load_engine(card, device, dtype, batch_size, on_event)
+    # Hundreds of small steps add up; half precision would round them away.
+    engine = _load_engine(card, device, "float32" if optimize and dtype == "auto" else dtype, batch_size, on_event)
 
     from pixel2style2pixel_cli.tasks.invert import InvertTask
     from pixel2style2pixel_cli.tasks.run import TaskRun

@@ -54,6 +54,18 @@ def resolve_dtype(name: str, device: torch.device, *, low_precision_ok: bool = F
     return dtype
 
 
+def is_fast_in_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 itself; one that only imitates it takes several times as long."""
+    import torch
+
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        return False  # torch before 2.10 does not tell what a processor can do
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the device ran out of memory, which torch reports in more than one way."""
     import torch

@@ -68,6 +68,11 @@ class RunOptions:
         return self.optimize > 0 or self.grid != "none" or self.debug_align
 
     @property
+    def needs_photo(self) -> bool:
+        """Whether the whole photograph is wanted once its crops are cut out."""
+        return self.paste or self.debug_align
+
+    @property
     def companions(self) -> tuple[str, ...]:
         """Endings of the pictures written beside each output."""
         pair = ("_pair",) if self.grid == "pair" else ()
@@ -75,7 +80,13 @@ class RunOptions:
 
 
 class Task(Protocol):
-    """One way of turning a picture into encoder inputs."""
+    """One way of turning a picture into encoder inputs; picklable.
+
+    ``holds_interpreter``: whether preparing holds Python's lock for long, so that threads cannot share the work.
+    """
+
+    @property
+    def holds_interpreter(self) -> bool: ...
 
     def prepare(self, photo: Photo) -> list[Prepared]:
         """The encoder inputs of one picture; NoFaceError or InputError when there are none."""

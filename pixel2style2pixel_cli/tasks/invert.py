@@ -27,6 +27,11 @@ class InvertTask:
     face: str = "best"
     on_no_face: OnNoFace = "skip"
 
+    @property
+    def holds_interpreter(self) -> bool:
+        """Detectors do; decoding and resizing do not."""
+        return self.detector is not None
+
     def prepare(self, photo: Photo) -> list[Prepared]:
         """One entry per chosen face, numbered as the detector ranks them."""
         if self.detector is None:

@@ -1,11 +1,10 @@
-"""A planned run of a task: read and prepare in threads, draw in batches, write in threads, report in order."""
+"""A planned run of a task: inputs read ahead, drawn in batches, written in threads, reported in order."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -15,28 +14,32 @@ from pixel2style2pixel_cli.device import device_seconds, peak_bytes
 from pixel2style2pixel_cli.engine.engine import Engine
 from pixel2style2pixel_cli.errors import InputError, NoFaceError, OutputError, P2S2PError
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Progress, Status, Summary
-from pixel2style2pixel_cli.files.image import Photo, read_image
 from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.files.pixels import to_float, to_uint8
 from pixel2style2pixel_cli.files.plan import Plan, PlanItem
 from pixel2style2pixel_cli.fitting.embed import embed
 from pixel2style2pixel_cli.seeds import image_seed
 from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RunOptions, Task
+from pixel2style2pixel_cli.tasks.read import Preparation, Read, Readers
 from pixel2style2pixel_cli.tasks.write import Result, SheetTiles, Writer
 
-# Pictures read ahead of the network, so that a folder of photographs does not end up in memory.
-READ_AHEAD = 8
 
-
-@dataclass(slots=True)
-class _Read:
-    """One input, read and prepared, or the reason why not."""
+@dataclass(frozen=True, slots=True)
+class _Drawable:
+    """One encoder input on its way through the network."""
 
     item: PlanItem
-    photo: Photo | None = None
-    prepared: Sequence[Prepared] = ()
-    error: P2S2PError | None = None
-    seconds: float = 0.0
+    read: Read
+    prepared: Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """One drawn picture that is being written; ``seconds`` is its share of reading and drawing."""
+
+    drawable: _Drawable
+    seconds: float
+    result: Future[Result]
 
 
 @dataclass(slots=True)
@@ -79,13 +82,15 @@ class TaskRun:
         started = time.perf_counter()
         self._report_settled()
         todo = self.plan.todo
-        workers = max(1, min(4, os.cpu_count() or 1))
-        readers, writers = ThreadPoolExecutor(workers), ThreadPoolExecutor(2)
+        preparation = Preparation(
+            task=self.task, max_pixels=self.options.max_pixels, keep_pixels=self.options.needs_photo
+        )
+        writers = ThreadPoolExecutor(2)
         try:
-            self._process(todo, readers, writers)
+            with Readers(preparation, todo, self.stdin) as readers:
+                self._process(readers, writers)
         finally:
             # On an interrupt what has not begun is dropped; a file being written is finished first.
-            readers.shutdown(wait=True, cancel_futures=True)
             writers.shutdown(wait=True, cancel_futures=True)
         if self.options.grid == "sheet" and self.tiles.rows:
             self._write_sheet()
@@ -126,18 +131,18 @@ class TaskRun:
                 other = "kept, but made with other options or another model" if self.writer.differs(item) else None
                 self._emit(item.label, "skipped", output=str(item.output), message=other)
 
-    def _process(self, todo: Sequence[PlanItem], readers: ThreadPoolExecutor, writers: ThreadPoolExecutor) -> None:
-        waiting: deque[tuple[_Read, Prepared, float, Future[Result]]] = deque()
-        batch: list[tuple[_Read, Prepared]] = []
-        for read in self._read_ahead(todo, readers):
-            if read.error is not None:
+    def _process(self, readers: Readers, writers: ThreadPoolExecutor) -> None:
+        waiting: deque[_Waiting] = deque()
+        batch: list[_Drawable] = []
+        for item, read in readers.ahead(self.engine.batch_size.size):
+            if isinstance(read, P2S2PError):
                 self._flush(batch, waiting, writers)
                 self._settle(waiting)
-                self._emit_error(read.item.label, read.error)
-                if self._should_stop(read.error):
+                self._emit_error(item.label, read)
+                if self._should_stop(read):
                     return
                 continue
-            batch += [(read, prepared) for prepared in read.prepared]
+            batch += [_Drawable(item, read, prepared) for prepared in read.prepared]
             if len(batch) >= self.engine.batch_size.size:
                 self._flush(batch, waiting, writers)
             self._settle(waiting, keep=2 * self.engine.batch_size.size)
@@ -146,55 +151,26 @@ class TaskRun:
         self._flush(batch, waiting, writers)
         self._settle(waiting)
 
-    def _read_ahead(self, todo: Sequence[PlanItem], readers: ThreadPoolExecutor) -> Iterator[_Read]:
-        ahead = max(READ_AHEAD, self.engine.batch_size.size + 2)
-        pending: deque[Future[_Read]] = deque()
-        for item in todo:
-            pending.append(readers.submit(self._read, item))
-            if len(pending) > ahead:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-
-    def _read(self, item: PlanItem) -> _Read:
-        started = time.perf_counter()
-        read = _Read(item)
-        try:
-            source = item.source if item.source is not None else self.stdin()
-            read.photo = read_image(source, name=item.label, max_pixels=self.options.max_pixels)
-            read.prepared = self.task.prepare(read.photo)
-        except P2S2PError as error:
-            read.error = error
-        read.seconds = time.perf_counter() - started
-        return read
-
-    def _flush(
-        self,
-        batch: list[tuple[_Read, Prepared]],
-        waiting: deque[tuple[_Read, Prepared, float, Future[Result]]],
-        writers: ThreadPoolExecutor,
-    ) -> None:
+    def _flush(self, batch: list[_Drawable], waiting: deque[_Waiting], writers: ThreadPoolExecutor) -> None:
         """Draw what has gathered and hand it to the writers."""
         if not batch:
             return
         started = device_seconds(self.engine.device)
-        seeds = [self._seed(read.item, prepared) for read, prepared in batch]
         inverted = self.engine.invert(
-            to_float([prepared.crop for _, prepared in batch]),
+            to_float([drawable.prepared.crop for drawable in batch]),
             noise=self.options.noise,
-            seeds=seeds,
-            refine=self._refine([prepared for _, prepared in batch]) if self.options.optimize else None,
+            seeds=[self._seed(drawable.item, drawable.prepared) for drawable in batch],
+            refine=self._refine([drawable.prepared for drawable in batch]) if self.options.optimize else None,
         )
         images = to_uint8(inverted.images)
         seconds = device_seconds(self.engine.device) - started
         self.busy += seconds
         codes = inverted.codes.numpy()
-        for (read, prepared), image, code in zip(batch, images, codes, strict=True):
-            photo = read.photo
-            if photo is None:
-                raise TypeError("a prepared input has its photograph")
-            result = Result(read.item, photo, prepared, image, code)
-            waiting.append((read, prepared, seconds / len(batch), writers.submit(self.writer.write, result)))
+        for drawable, image, code in zip(batch, images, codes, strict=True):
+            read = drawable.read
+            result = Result(drawable.item, read.photo, drawable.prepared, image, code)
+            share = read.seconds / len(read.prepared) + seconds / len(batch)
+            waiting.append(_Waiting(drawable, share, writers.submit(self.writer.write, result)))
         batch.clear()
 
     def _refine(self, prepared: Sequence[Prepared]) -> Callable[[Tensor, int], Tensor]:
@@ -209,22 +185,23 @@ class TaskRun:
     def _seed(self, item: PlanItem, prepared: Prepared) -> int:
         return image_seed(self.options.seed, f"{item.relative}#{prepared.face or 0}")
 
-    def _settle(self, waiting: deque[tuple[_Read, Prepared, float, Future[Result]]], keep: int = 0) -> None:
+    def _settle(self, waiting: deque[_Waiting], keep: int = 0) -> None:
         """Report finished writes in order; wait for all but the last ``keep``."""
-        while waiting and (len(waiting) > keep or waiting[0][3].done()):
-            read, prepared, drawn, future = waiting.popleft()
+        while waiting and (len(waiting) > keep or waiting[0].result.done()):
+            first = waiting.popleft()
+            item, prepared = first.drawable.item, first.drawable.prepared
             try:
-                result = future.result()
+                result = first.result.result()
             except P2S2PError as error:
-                self._emit_error(read.item.label, error, face=prepared.face)
+                self._emit_error(item.label, error, face=prepared.face)
                 continue
             self._emit(
-                read.item.label,
+                item.label,
                 "ok",
                 face=prepared.face,
                 output=result.output,
                 latent=result.latent,
-                seconds=round(read.seconds / len(read.prepared) + drawn + result.seconds, 4),
+                seconds=round(first.seconds + result.seconds, 4),
                 aligned=prepared.aligned,
                 message=prepared.warning,
             )

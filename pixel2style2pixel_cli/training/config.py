@@ -23,11 +23,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
-    """Length and rhythm of a run; ``*_every`` count steps."""
+    """Length and rhythm of a run; ``*_every`` count steps.
+
+    ``precision`` auto is bfloat16 where the device is fast in it, else float32.
+    """
 
     steps: int = 300_000
     batch: int = 8
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
     log_every: int = 50
     sample_every: int = 1000
     checkpoint_every: int = 500
@@ -49,7 +52,8 @@ class GeneratorLosses:
 
     ``autoencode``: an encoder reads the picture, the generator draws it again; pyramid L1 plus gradients.
     ``pair_latent``, ``pair_image``: the mapping network meets the encoder's code, and the picture, of a known z.
-    ``adversarial`` and what follows it: StyleGAN2 (methods of Karras et al. 2020).
+    ``adversarial`` and what follows it: StyleGAN2 (methods of Karras et al. 2020). ``sample_share``: how many pictures
+    of random z it draws a step, as a share of the batch; beside an autoencoder a few are enough.
     """
 
     autoencode: float = 0.0
@@ -58,6 +62,7 @@ class GeneratorLosses:
     pair_latent: float = 0.0
     pair_image: float = 0.0
     adversarial: float = 0.0
+    sample_share: float = 1.0
     features: float = 0.0
     r1: float = 10.0
     r1_every: int = 16
@@ -67,6 +72,8 @@ class GeneratorLosses:
 
     def __post_init__(self) -> None:
         _check_least("losses", 1, r1_every=self.r1_every, path_every=self.path_every)
+        if not 0 < self.sample_share <= 1:
+            raise UsageError(f"losses.sample_share is {self.sample_share}, expected more than 0 and at most 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +108,23 @@ class MappingFit:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AdaptiveAugmentation:
+    """Adaptive discriminator augmentation, for data that are few (Karras et al. 2020).
+
+    ``target``: mean sign of the discriminator's scores of real pictures to hold. ``images`` shown while the
+    probability of a change goes from 0 to 1. It is adjusted ``every`` so many steps.
+    """
+
+    target: float = 0.6
+    images: int = 500_000
+    every: int = 4
+
+    def __post_init__(self) -> None:
+        _check_least("ada", 1, images=self.images, every=self.every)
+        _check_least("ada", -1, target=self.target)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class GeneratorTraining:
     """Everything that decides the result of ``train generator``."""
 
@@ -108,6 +132,7 @@ class GeneratorTraining:
     encoder: EncoderSpec | None = None
     discriminator: DiscriminatorSpec | None = None
     mapping: MappingFit | None = None
+    ada: AdaptiveAugmentation | None = None
     run: RunConfig = field(default_factory=RunConfig)
     losses: GeneratorLosses = field(default_factory=GeneratorLosses)
     rates: Rates = field(default_factory=Rates)
@@ -128,6 +153,8 @@ class GeneratorTraining:
             )
         if self.mapping is not None and self.encoder is None:
             raise UsageError("[mapping] is given, but there is no [encoder]", "add an [encoder] section")
+        if self.ada is not None and not losses.adversarial:
+            raise UsageError("[ada] is given, but losses.adversarial is 0", "set losses.adversarial, or remove [ada]")
         if self.discriminator is not None and self.discriminator.resolution != size:
             raise UsageError(
                 f"the generator draws {size} px, the discriminator takes {self.discriminator.resolution} px",

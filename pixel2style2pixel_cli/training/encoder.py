@@ -29,7 +29,7 @@ from pixel2style2pixel_cli.training.config import EncoderTraining
 from pixel2style2pixel_cli.training.data import Batch
 from pixel2style2pixel_cli.training.export import export_encoder
 from pixel2style2pixel_cli.training.log import Row
-from pixel2style2pixel_cli.training.loop import falling_rate, set_rate, update_average
+from pixel2style2pixel_cli.training.loop import autocast, falling_rate, set_rate, update_average
 from pixel2style2pixel_cli.training.ranger import Ranger
 
 
@@ -136,7 +136,7 @@ class EncoderTrainer:
         return F.interpolate(image, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.run.precision == "bfloat16")
+        return autocast(self.device, self.config.run.precision)
 
     def _draw(self, image: Tensor) -> Tensor:
         encoder = self.average if self.average is not None else self.network.encoder.eval()

@@ -21,11 +21,12 @@ from pixel2style2pixel_cli.networks.discriminator import Discriminator
 from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator, NoiseMode, mix_styles
 from pixel2style2pixel_cli.seeds import torch_generator
+from pixel2style2pixel_cli.training.ada import AdaptiveAugment
 from pixel2style2pixel_cli.training.config import GeneratorTraining, MappingFit
 from pixel2style2pixel_cli.training.data import Batch, PictureSource
 from pixel2style2pixel_cli.training.export import export_generator
 from pixel2style2pixel_cli.training.log import Row
-from pixel2style2pixel_cli.training.loop import falling_rate, set_rate, update_average
+from pixel2style2pixel_cli.training.loop import autocast, falling_rate, set_rate, update_average
 from pixel2style2pixel_cli.training.mapping import encode_pairs, fit_mapping
 
 M = TypeVar("M", bound=nn.Module)
@@ -51,6 +52,7 @@ class GeneratorTrainer:
         if config.discriminator is not None:
             self.discriminator = self._place(Discriminator(config.discriminator))
         self.path_mean = torch.zeros((), device=device)
+        self.ada = None if config.ada is None else AdaptiveAugment(config.ada, device)
         self._optimisers = self._build_optimisers()
 
     def _place(self, module: M) -> M:
@@ -82,12 +84,14 @@ class GeneratorTrainer:
         return self._optimisers
 
     def extra(self) -> Mapping[str, Tensor]:
-        """Running mean of the path length."""
-        return {"path_mean": self.path_mean}
+        """Running mean of the path length; what the adaptive augmentation has come to."""
+        return {"path_mean": self.path_mean, **({} if self.ada is None else self.ada.state())}
 
     def load_extra(self, extra: Mapping[str, Tensor]) -> None:
         """The counterpart of ``extra``."""
         self.path_mean = extra["path_mean"].to(self.device)
+        if self.ada is not None:
+            self.ada.load_state(extra)
 
     def step(self, batch: Batch, step: int) -> dict[str, float]:
         """One step of every network; returns the losses."""
@@ -126,7 +130,7 @@ class GeneratorTrainer:
             set_rate(optimiser, falling_rate(rate, step, run.steps, rates.warm_up, rates.fall_from))
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.run.precision == "bfloat16")
+        return autocast(self.device, self.config.run.precision)
 
     def _step_generator(self, batch: Batch, image: Tensor, step: int, logs: dict[str, Tensor]) -> list[Tensor]:
         losses = self.config.losses
@@ -137,9 +141,9 @@ class GeneratorTrainer:
             if losses.autoencode:
                 fakes.append(self._autoencode(batch, image, logs))
             if losses.adversarial:
-                fakes.append(self._sample(len(image)))
+                fakes.append(self._sample(max(1, round(losses.sample_share * len(image)))))
             if self.discriminator is not None and losses.adversarial:
-                scores = [self.discriminator(fake) for fake in fakes]
+                scores = [self.discriminator(self._seen(fake)) for fake in fakes]
                 logs["adversarial"] = torch.stack([adversarial.generator_loss(score) for score in scores]).sum()
             if self.discriminator is not None and losses.features and losses.autoencode:
                 logs["features"] = feature_distance(self.discriminator, fakes[0], image)
@@ -191,6 +195,10 @@ class GeneratorTrainer:
         image: Tensor = self.generator(codes, "random")
         return image
 
+    def _seen(self, image: Tensor) -> Tensor:
+        """What the discriminator is shown of a picture."""
+        return image if self.ada is None else self.ada(image)
+
     def _path_penalty(self, count: int, logs: dict[str, Tensor]) -> Tensor:
         z = torch.randn(max(1, count // 2), self.config.generator.z_dim, device=self.device)
         codes = self.generator.map(z).contiguous()
@@ -204,12 +212,16 @@ class GeneratorTrainer:
         assert self.discriminator is not None
         losses = self.config.losses
         self.discriminator.requires_grad_(True)
+        seen = self._seen(image)
         with self._autocast():
-            real_scores = self.discriminator(image)
-            parts = [adversarial.discriminator_loss(real_scores, self.discriminator(fake)) for fake in fakes]
-            loss = torch.stack(parts).mean()
+            real_scores = self.discriminator(seen)
+            fake_scores = [self.discriminator(self._seen(fake)) for fake in fakes]
+            loss = torch.stack([adversarial.discriminator_loss(real_scores, scores) for scores in fake_scores]).mean()
+        if self.ada is not None:
+            self.ada.follow(real_scores)
+            logs["ada_p"] = self.ada.p
         if losses.r1 and step % losses.r1_every == 0:
-            real = image.detach().requires_grad_(True)
+            real = seen.detach().requires_grad_(True)
             penalty = adversarial.r1_penalty(self.discriminator(real), real)
             loss = loss + losses.r1 / 2 * losses.r1_every * penalty
             logs["r1"] = penalty.detach()

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.device import keep_freed_memory
+from pixel2style2pixel_cli.device import is_fast_in_bfloat16, keep_freed_memory
 from pixel2style2pixel_cli.errors import OutputError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, Progress
 from pixel2style2pixel_cli.training.checkpoint import Stamp, load_checkpoint, read_stamp, save_checkpoint
@@ -112,6 +112,12 @@ def run_training(
 def step_seed(seed: int, step: int) -> int:
     """Seed of one step: distinct for every pair in practice."""
     return (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9) % 2**63
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context in which networks run: bfloat16 when asked for, or when ``auto`` and the device is fast in it."""
+    half = precision == "bfloat16" or (precision == "auto" and is_fast_in_bfloat16(device))
+    return torch.autocast(device.type, torch.bfloat16, enabled=half)
 
 
 def falling_rate(rate: float, step: int, steps: int, warm_up: int, fall_from: float) -> float:

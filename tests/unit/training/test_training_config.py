@@ -82,7 +82,7 @@ def test_everything_unknown_is_reported_at_once() -> None:
     for part in (
         "unknown key looses", "unknown key generator.size", "unknown key run.stpes",
         "run.batch is 'four', expected int",
-        "run.flip is 1, expected bool", "run.precision is 'half', expected one of float32, bfloat16",
+        "run.flip is 1, expected bool", "run.precision is 'half', expected one of auto, float32, bfloat16",
         "encoder.units[2] is 'x', expected int",
     ):  # fmt: skip
         assert part in caught.value.message
