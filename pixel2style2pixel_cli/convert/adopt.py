@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from pixel2style2pixel_cli.convert.install import Origin, install
 from pixel2style2pixel_cli.convert.layout import convert_checkpoint
@@ -22,6 +24,9 @@ from pixel2style2pixel_cli.zoo.verify import sha256_file
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 RESERVED_NAMES = {"auto", "mini"}
 ENCODER_TITLES = {"psp": "a pSp", "e4e": "an e4e", "psp_w": "an into-W", "psp_wplus": "a naive W+"}
+
+
+Specs: TypeAlias = tuple[EncoderSpec | None, GeneratorSpec | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,8 +85,9 @@ def _check_against(card: Card, converted: Converted, file: Path, digest: str) ->
     expected = encoder_spec_of(card), generator_spec_of(card)
     found = converted.encoder_spec, converted.generator_spec
     if expected[0] != found[0] or expected[1] not in (None, found[1]):
+        what = f"{file} holds {describe(*found)}, expected {describe(*expected)} for {card.name}"
         raise IntegrityError(
-            f"{file} holds {describe(*found)}, expected {describe(*expected)} for {card.name}",
+            f"{what}; {_differences(found, expected)}" if describe(*found) == describe(*expected) else what,
             f"choose another file, or another name: p2s2p models import NAME {file}",
         )
     weight = card.weight("checkpoint")
@@ -93,6 +99,17 @@ def _check_against(card: Card, converted: Converted, file: Path, digest: str) ->
             f"fetch the file again, or import it under a name of your own: p2s2p models import NAME {file}",
         )
     return "sha256"
+
+
+def _differences(found: Specs, expected: Specs) -> str:
+    """The fields in which specs differ that read alike in few words."""
+    parts = []
+    for role, ours, theirs in zip(("encoder", "generator"), found, expected, strict=True):
+        if ours is not None and theirs is not None:
+            wanted = dataclasses.asdict(theirs)
+            fields = {key: value for key, value in dataclasses.asdict(ours).items() if value != wanted[key]}
+            parts += [f"{role}.{key} is {value}, expected {wanted[key]}" for key, value in fields.items()]
+    return ", ".join(parts)
 
 
 def describe(encoder: EncoderSpec | None, generator: GeneratorSpec | None) -> str:

@@ -58,7 +58,11 @@ def install(converted: Converted, destination: Path, origin: Origin, card_text: 
             }
         source = {"file": origin.file, "sha256": origin.sha256, "checked_by": origin.checked_by}
         record = {"schema": METADATA_SCHEMA, "files": entries, "source": source}
-        (folder / INSTALL_RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        listed = folder / INSTALL_RECORD
+        listed.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        for role in digests:
+            # safetensors writes files that only their owner may read
+            shutil.copymode(listed, folder / f"{role}.safetensors")
         if card_text is not None:
             (folder / "model.toml").write_text(card_text, encoding="utf-8")
     return digests

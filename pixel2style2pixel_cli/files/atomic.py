@@ -5,7 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import platform
+import re
 import secrets
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from pixel2style2pixel_cli.errors import OutputError
@@ -36,9 +40,40 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise
 
 
+def remove_abandoned(folders: Iterable[Path]) -> None:
+    """Delete what killed processes of this machine left half-written in these folders, not in those below them."""
+    if sys.platform == "win32":
+        return  # no way to ask for a process that does not end it
+    mine = re.compile(rf"\..*\.{re.escape(_host())}-(\d+)-[0-9a-f]{{8}}{re.escape(PART_SUFFIX)}")
+    for folder in folders:
+        try:
+            parts = [(match, entry) for entry in os.scandir(folder) if (match := mine.fullmatch(entry.name))]
+        except OSError:
+            continue
+        for match, entry in parts:
+            if not _is_running(int(match[1])):
+                with contextlib.suppress(OSError):
+                    Path(entry.path).unlink()
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # another user's
+    return True
+
+
+def _host() -> str:
+    """This machine's name, as far as it may stand in a file's: several machines may write to one folder."""
+    return re.sub(r"[^A-Za-z0-9]", "", platform.node())[:32]
+
+
 def _part_path(path: Path) -> Path:
     """A new hidden name in the same folder, within the length that file systems take."""
-    mark = f".{os.getpid()}-{secrets.token_hex(4)}{PART_SUFFIX}"
+    mark = f".{_host()}-{os.getpid()}-{secrets.token_hex(4)}{PART_SUFFIX}"
     kept = os.fsencode(path.name)[: 250 - len(mark)].decode("utf-8", "ignore")
     return path.with_name(f".{kept}{mark}")
 

@@ -14,6 +14,7 @@ from pixel2style2pixel_cli.device import device_seconds, peak_bytes
 from pixel2style2pixel_cli.engine.engine import Engine
 from pixel2style2pixel_cli.errors import InputError, NoFaceError, OutputError, P2S2PError
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Progress, Status, Summary
+from pixel2style2pixel_cli.files.atomic import remove_abandoned
 from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.files.pixels import to_float, to_uint8
 from pixel2style2pixel_cli.files.plan import Plan, PlanItem
@@ -82,6 +83,7 @@ class TaskRun:
         started = time.perf_counter()
         self._report_settled()
         todo = self.plan.todo
+        remove_abandoned({item.output.parent for item in todo})
         preparation = Preparation(
             task=self.task, max_pixels=self.options.max_pixels, keep_pixels=self.options.needs_photo
         )

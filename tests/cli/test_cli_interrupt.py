@@ -46,11 +46,6 @@ def whole_pictures(folder: Path) -> list[str]:
     return [path.name for path in found]
 
 
-def visible(folder: Path) -> dict[str, bytes]:
-    """Outputs; a killed process could not remove the hidden part it was writing."""
-    return {name: data for name, data in contents(folder).items() if not name.startswith(".")}
-
-
 def test_killed_run_is_completed(real: Call, folder: Path) -> None:
     write_photos(folder / "in", NAMES)
     code, _ = start_and_stop(signal.SIGKILL)
@@ -61,7 +56,7 @@ def test_killed_run_is_completed(real: Call, folder: Path) -> None:
     assert (resumed.code, resumed.rows[-1]["skipped"]) == (0, len(kept))
     assert "warning" not in resumed.err
     assert real("invert", "in", "-o", "whole", *OPTIONS[4:]).code == 0
-    assert visible(folder / "out") == contents(folder / "whole")
+    assert contents(folder / "out") == contents(folder / "whole")
 
 
 def test_interrupted_run_leaves_nothing_half_written(real: Call, folder: Path) -> None:

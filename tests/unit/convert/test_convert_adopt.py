@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -186,6 +187,20 @@ def test_a_generator_under_an_encoders_name_is_refused(zoo: Path, tmp_path: Path
     assert (
         "holds a 32 px generator, expected a pSp encoder" in refused("known", tmp_path / "g.pt", IntegrityError).message
     )
+
+
+def test_specs_that_read_alike_are_told_apart_by_their_fields(zoo: Path, published: Path) -> None:
+    make_card(zoo)
+    card = zoo / "known" / "model.toml"
+    card.write_text(card.read_text("utf-8").replace("mapping_layers = 2", "mapping_layers = 3"), encoding="utf-8")
+    message = refused("known", published, IntegrityError).message
+    assert message.endswith("for known; generator.mapping_layers is 2, expected 3")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_installed_weights_may_be_read_by_whom_other_files_may(published: Path) -> None:
+    folder = import_model("mine", published).files["generator"].parent
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
 
 
 def test_another_hash_is_refused_and_a_card_without_one_takes_the_layout(zoo: Path, published: Path) -> None:

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import platform
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pixel2style2pixel_cli.errors import OutputError
-from pixel2style2pixel_cli.files.atomic import write_atomic
+from pixel2style2pixel_cli.files.atomic import remove_abandoned, write_atomic
 
 
 def left_in(folder: Path) -> dict[str, bytes]:
@@ -131,3 +133,27 @@ def test_link_is_replaced_and_its_target_kept(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("real")
     write_atomic(tmp_path / "link", b"new")
     assert left_in(tmp_path) == {"real": b"old", "link": b"new"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be asked for there")
+def test_only_what_dead_processes_of_this_machine_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "node", lambda: "studio-1.local")
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    monkeypatch.setattr(os, "replace", failing(SystemExit(1)))
+    monkeypatch.setattr(Path, "unlink", lambda self: None)  # killed: nothing is tidied up
+    for process in (ended.pid, os.getpid()):
+        monkeypatch.setattr(os, "getpid", lambda process=process: process)
+        with pytest.raises(SystemExit):
+            write_atomic(tmp_path / "photo.png", b"half")
+    monkeypatch.undo()
+    (tmp_path / f".photo.png.studio2-{ended.pid}-0123abcd.part").write_bytes(b"another machine's")
+    (tmp_path / "notes.part").write_bytes(b"the user's")
+    assert len(left_in(tmp_path)) == 4
+    monkeypatch.setattr(platform, "node", lambda: "studio-1.local")
+    remove_abandoned([tmp_path, tmp_path / "absent"])
+    names = set(left_in(tmp_path))
+    assert len(names) == 3
+    assert not any(f"studio1local-{ended.pid}-" in name for name in names)
