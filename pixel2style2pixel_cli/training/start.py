@@ -159,14 +159,15 @@ def _find_generator(name: str) -> Generator:
 
 
 def _start_modules(run: Path, trainer: Trainer, on_event: OnEvent) -> None:
-    """Every network that the other run has too begins where that one is."""
+    """Every network that the other run has too begins where that one is: at its average, where it has one."""
     path = _checkpoint(run)
     modules, found = trainer.modules(), module_names(path)
     shared = [name for name in modules if name in found]
     if not shared:
         raise UsageError(f"the run {run} holds none of {', '.join(modules)}", "start from the run of a generator")
     for name in shared:
-        load_module(path, name, modules[name])
+        average = f"{name}_average"
+        load_module(path, average if average in found else name, modules[name])
     on_event(Notice(message=f"from {run}: {', '.join(shared)}"))
 
 

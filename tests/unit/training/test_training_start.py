@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_runs import GENERATOR, SIDE, Z, write_shard
+from tiny_runs import GENERATOR, SIDE, Z, fresh, write_shard
 
 from pixel2style2pixel_cli import api
 from pixel2style2pixel_cli.engine.loading import load_model
@@ -17,6 +17,8 @@ from pixel2style2pixel_cli.errors import IntegrityError, MissingError, UsageErro
 from pixel2style2pixel_cli.events import Event, Notice
 from pixel2style2pixel_cli.files.image import read_image
 from pixel2style2pixel_cli.training import auxiliary
+from pixel2style2pixel_cli.training.checkpoint import Stamp, save_checkpoint
+from pixel2style2pixel_cli.training.start import _start_modules
 from pixel2style2pixel_cli.zoo.cards import load_card
 
 ENCODER = """
@@ -85,6 +87,19 @@ def test_check_reads_every_picture(presets: dict[str, str], discs: Path, tmp_pat
             [tmp_path / "data"], tmp_path / "run", preset=presets["auto"], overrides={"losses.pair_latent": "0"},
             device="cpu", check=True,
         )  # fmt: skip
+
+
+def test_the_next_stage_starts_from_averaged_weights(tmp_path: Path) -> None:
+    earlier, later = fresh(), fresh()
+    with torch.no_grad():
+        for parameter in earlier.average.parameters():
+            parameter.add_(1.0)
+    stamp = Stamp(step=1, config="{}")
+    save_checkpoint(tmp_path, stamp, modules=earlier.modules(), optimisers={}, extra={})
+    _start_modules(tmp_path, later, lambda event: None)
+    for module in (later.generator, later.average):
+        for name, value in earlier.average.state_dict().items():
+            torch.testing.assert_close(module.state_dict()[name], value, rtol=0, atol=0)
 
 
 def test_three_stages_end_in_a_model_that_inverts(presets: dict[str, str], discs: Path, tmp_path: Path) -> None:
