@@ -21,6 +21,33 @@ from pathlib import Path
 from PIL import Image
 
 
+def watch(process: subprocess.Popen[bytes]) -> int | None:
+    """Wait for the end; most memory of the process and its helpers together, shared pages counted once (Linux)."""
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, sum(proportional_bytes(number) for number in family(process.pid)))
+        time.sleep(0.2)
+    return peak or None
+
+
+def family(number: int) -> list[int]:
+    """A process and its children."""
+    try:
+        tasks = list(Path(f"/proc/{number}/task").iterdir())
+        return [number, *(int(child) for task in tasks for child in (task / "children").read_text().split())]
+    except OSError:
+        return []
+
+
+def proportional_bytes(number: int) -> int:
+    """Resident memory of a process, each shared page divided by how many share it; 0 once it has ended."""
+    try:
+        lines = Path(f"/proc/{number}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photo", type=Path, required=True)
@@ -50,12 +77,16 @@ def main() -> None:
         ]
         for run in range(options.runs):
             started = time.perf_counter()
-            done = subprocess.run(
-                [*command, "-o", f"{folder}/out{run}", *options.option], capture_output=True, text=True, check=False
-            )
-            wall = time.perf_counter() - started
-            summary = json.loads(done.stdout.splitlines()[-1])
-            summaries.append({**summary, "wall_seconds": round(wall, 2)})
+            arguments = [*command, "-o", f"{folder}/out{run}", *options.option]
+            with (
+                (Path(folder) / "events.jsonl").open("w+") as events,
+                subprocess.Popen(arguments, stdout=events, stderr=subprocess.DEVNULL) as process,
+            ):
+                peak = watch(process)
+                wall = time.perf_counter() - started
+                events.seek(0)
+                summary = json.loads(events.readlines()[-1])
+            summaries.append({**summary, "wall_seconds": round(wall, 2), "peak_bytes_with_helpers": peak})
     summaries.sort(key=lambda s: s["seconds"])
     median = summaries[len(summaries) // 2]
     record = {

@@ -34,6 +34,7 @@ from pixel2style2pixel_cli.training.config import GeneratorLosses, GeneratorTrai
 from pixel2style2pixel_cli.training.data import Batch, PictureSource, held_out_batches, training_batches
 from pixel2style2pixel_cli.training.export import export_encoder
 from pixel2style2pixel_cli.training.generator import GeneratorTrainer, fall_back, feature_distance
+from pixel2style2pixel_cli.training.loop import autocast
 
 
 @pytest.fixture
@@ -154,6 +155,29 @@ def test_bfloat16_steps_are_close_to_float32(source: PictureSource) -> None:
         losses.append(trainer.step(batches(source, 1)[0], 0)["autoencode"])
         assert {p.dtype for p in trainer.generator.parameters()} == {torch.float32}
     assert losses[0] != losses[1] == pytest.approx(losses[0], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("precision", "capabilities", "half"),
+    [
+        ("auto", {"avx512_bf16": True}, True),
+        ("auto", {"avx512_bf16": False, "amx_bf16": True}, True),
+        ("auto", {"avx512_bf16": False, "amx_bf16": False}, False),
+        ("auto", None, False),  # a torch that does not tell
+        ("float32", {"avx512_bf16": True}, False),
+        ("bfloat16", None, True),
+    ],
+)
+def test_half_precision_is_taken_where_the_processor_has_it(
+    monkeypatch: pytest.MonkeyPatch, precision: str, capabilities: dict[str, bool] | None, half: bool
+) -> None:
+    if capabilities is None:
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    with autocast(CPU, precision):
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == (torch.bfloat16 if half else torch.float32)
 
 
 def test_the_average_halves_its_distance_every_so_many_pictures(source: PictureSource) -> None:
