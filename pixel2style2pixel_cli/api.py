@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pixel2style2pixel_cli.errors import InputError, P2S2PError, UsageError
+from pixel2style2pixel_cli.errors import InputError, UsageError
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Status, Summary, ignore_event
 
 if TYPE_CHECKING:
+    from pixel2style2pixel_cli.convert.adopt import Imported
     from pixel2style2pixel_cli.engine.engine import Engine
     from pixel2style2pixel_cli.face.detect import Detector
     from pixel2style2pixel_cli.files.plan import Plan
@@ -165,89 +166,64 @@ def list_faces(
 
 def list_models() -> list[dict[str, Any]]:
     """One row per model card, best rank first."""
-    from pixel2style2pixel_cli.zoo.find import installed_files, list_cards
+    from pixel2style2pixel_cli.zoo.catalogue import model_rows
 
-    rows = []
-    for card in list_cards():
-        files = installed_files(card)
-        rows.append(
-            {
-                "name": card.name,
-                "title": card.title,
-                "tasks": list(card.tasks),
-                "installed": files is not None,
-                "bundled": card.bundled,
-                "licence": card.licence,
-                "commercial_ok": card.commercial_ok,
-                "size": sum(path.stat().st_size for path in files.values()) if files else _published_size(card),
-            }
-        )
-    return rows
+    return model_rows()
 
 
 def show_model(name: str) -> dict[str, Any]:
     """The card of one model, and where its files are installed."""
-    from pixel2style2pixel_cli.zoo.find import find_card, installed_files
+    from pixel2style2pixel_cli.zoo.catalogue import card_fields
 
-    card = find_card(name)
-    files = installed_files(card)
-    return {
-        "name": card.name,
-        "title": card.title,
-        "tasks": list(card.tasks),
-        "rank": card.rank,
-        "licence": card.licence,
-        "commercial_ok": card.commercial_ok,
-        "bundled": card.bundled,
-        "encoder": card.encoder,
-        "generator": card.generator or card.generator_model,
-        "input": f"{card.input.kind}, aligned: {card.input.align}",
-        "weights": [
-            {
-                "role": w.role,
-                "file": w.file,
-                "sha256": w.sha256,
-                "size": w.size,
-                "sources": [source.link for source in w.sources],
-            }
-            for w in card.weights
-        ],
-        "installed": {role: str(path) for role, path in files.items()} if files else None,
-        "measured": card.measured,
-    }
+    return card_fields(name)
 
 
 def verify_models(names: Sequence[str]) -> list[tuple[str, bool, str]]:
     """Hash the files of the named models, or of all installed ones: (name, whether they are right, what was found)."""
-    from pixel2style2pixel_cli.zoo.find import find_card, installed_files, list_cards
-    from pixel2style2pixel_cli.zoo.verify import verify_installed
+    from pixel2style2pixel_cli.zoo.catalogue import verified
 
-    cards = [find_card(name) for name in names] or [c for c in list_cards() if installed_files(c) is not None]
-    results = []
-    for card in cards:
-        try:
-            hashes = verify_installed(card, fresh=True)
-        except P2S2PError as error:
-            results.append((card.name, False, error.message))
-            continue
-        results.append((card.name, True, ", ".join(f"{role} {value[:12]}" for role, value in hashes.items())))
-    return results
+    return verified(names)
+
+
+def pull_models(
+    names: Sequence[str],
+    *,
+    accept_licence: bool = False,
+    offline: bool = False,
+    ask: Callable[[str], bool] | None = None,
+    on_event: OnEvent = ignore_event,
+) -> list[dict[str, Any]]:
+    """Fetch the published weights of the named models, check, convert and install them; one row a model.
+
+    ``ask`` is given a question about a licence that was neither accepted before nor by ``accept_licence``. The first
+    model that cannot be had raises a P2S2PError; those before it are installed.
+    """
+    from pixel2style2pixel_cli.convert.pull import pull_model
+    from pixel2style2pixel_cli.zoo.find import find_card
+
+    rows = []
+    for card in [find_card(name) for name in names]:  # a misspelt name is found before anything is fetched
+        done = pull_model(card, accept_licence=accept_licence, offline=offline, ask=ask, on_event=on_event)
+        status = "installed" if done else "already installed"
+        rows.append({"name": card.name, "status": status, **(_import_fields(done) if done else {})})
+    return rows
+
+
+def remove_models(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Remove what was imported or pulled under these names; one row a model, with the bytes freed."""
+    from pixel2style2pixel_cli.convert.pull import check_removable, remove_model
+
+    unique = list(dict.fromkeys(names))
+    for name in unique:
+        check_removable(name)
+    return [{"name": name, "freed": remove_model(name)} for name in unique]
 
 
 def import_model(name: str, file: str | Path, on_event: OnEvent = ignore_event) -> dict[str, Any]:
     """Check a published weight file, convert it and install it under a name."""
     from pixel2style2pixel_cli.convert.adopt import import_model as adopt
 
-    done = adopt(name, Path(file), on_event)
-    return {
-        "name": done.card.name,
-        "tasks": list(done.card.tasks),
-        "licence": done.card.licence,
-        "checked_by": done.checked_by,
-        "source_sha256": done.source_sha256,
-        "files": {role: str(path) for role, path in done.files.items()},
-        "digests": done.digests,
-    }
+    return _import_fields(adopt(name, Path(file), on_event))
 
 
 def show_file(path: str | Path) -> dict[str, Any]:
@@ -390,9 +366,16 @@ def _origin(card: Card) -> str:
     return f"{'bundled' if card.bundled else 'installed'}, {resolution} px"
 
 
-def _published_size(card: Card) -> int | None:
-    sizes = [weight.size for weight in card.weights if weight.size is not None]
-    return sum(sizes) if sizes else None
+def _import_fields(done: Imported) -> dict[str, Any]:
+    return {
+        "name": done.card.name,
+        "tasks": list(done.card.tasks),
+        "licence": done.card.licence,
+        "checked_by": done.checked_by,
+        "source_sha256": done.source_sha256,
+        "files": {role: str(path) for role, path in done.files.items()},
+        "digests": done.digests,
+    }
 
 
 def _with_steps(overrides: Mapping[str, str] | None, steps: int | None) -> dict[str, str]:

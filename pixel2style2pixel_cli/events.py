@@ -26,6 +26,7 @@ class Progress:
     done: int
     total: int | None
     label: str
+    unit: Literal["items", "bytes"] = "items"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

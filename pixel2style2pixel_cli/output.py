@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.events import SCHEMA, Event, ImageDone, Notice, Progress, Summary
-from pixel2style2pixel_cli.wording import aligned, clean, duration, file_size, record_lines
+from pixel2style2pixel_cli.wording import aligned, clean, duration, file_size, record_lines, share
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -190,16 +190,17 @@ class Output:
         now = self._clock()
         if now - self._last_line >= PROGRESS_SECONDS:
             self._last_line = now
-            total = "" if progress.total is None else f"/{progress.total}"
-            self._line(f"{clean(progress.label)}: {progress.done}{total} after {duration(now - self._started)}")
+            done = share(progress.done, progress.total, progress.unit)
+            self._line(f"{clean(progress.label)}: {done} after {duration(now - self._started)}")
 
     def _advance_bar(self, progress: Progress) -> None:
         if self._bar is None:
             self._bar = _new_bar(self._console(self.stderr))
-            self._bar.add_task(clean(progress.label), total=progress.total)
+            self._bar.add_task(clean(progress.label), total=progress.total, share="")
             self._bar.start()
-        task = self._bar.task_ids[0]
-        self._bar.update(task, completed=progress.done, total=progress.total, description=clean(progress.label))
+        task, done = self._bar.task_ids[0], share(progress.done, progress.total, progress.unit)
+        label = clean(progress.label)
+        self._bar.update(task, completed=progress.done, total=progress.total, description=label, share=done)
 
     def _image(self, image: ImageDone) -> None:
         if self.look.mode == "json":
@@ -377,12 +378,13 @@ def _resources(summary: Summary) -> str:
 
 
 def _new_bar(console: Console) -> Bar:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = [TextColumn("{task.description}", markup=False), BarColumn(bar_width=None), MofNCompleteColumn()]
+    label, share = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[share]}")
     if console.width < NARROW:
-        return Progress(columns[0], columns[2], console=console, transient=True)
-    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True, expand=True)
+        return Progress(label, share, console=console, transient=True)
+    bar = BarColumn(bar_width=None)
+    return Progress(label, bar, share, TimeRemainingColumn(), console=console, transient=True, expand=True)
 
 
 def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> object:

@@ -29,6 +29,12 @@ def file_size(count: int) -> str:
     raise AssertionError("unreachable")
 
 
+def share(done: int, total: int | None, unit: str) -> str:
+    """How far a work is: ``3/10``, or ``12.0 MB/1.2 GB`` where the unit is bytes; the total only where it is known."""
+    shown = [file_size(count) if unit == "bytes" else str(count) for count in (done, total) if count is not None]
+    return "/".join(shown)
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Columns padded with spaces, two between them."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

@@ -25,7 +25,7 @@ INTERRUPTED = 130
 app = typer.Typer(name=PROGRAM, cls=Group, no_args_is_help=True, rich_markup_mode="rich")
 app.command("invert", epilog=invert.EXAMPLES)(invert.invert)
 app.add_typer(train.app, name="train", help="Train a generator, or an encoder for one.")
-app.add_typer(models.app, name="models", help="List, show, verify and import models.")
+app.add_typer(models.app, name="models", help="List, show, pull, import, verify and remove models.")
 app.command("show")(show.show)
 
 
@@ -90,6 +90,8 @@ def resume_command(arguments: Sequence[str]) -> str | None:
         again = [word for word in words if word != "--no-resume"]
     elif words[:1] == ["invert"] and not {"-", "-o-", "--out=-", "--list-faces"} & set(words):
         again = ["invert", "--skip-existing", *_without_policy(words[1:])]
+    elif words[:2] == ["models", "pull"]:
+        again = words
     else:
         return None
     return subprocess.list2cmdline([PROGRAM, *again]) if os.name == "nt" else shlex.join([PROGRAM, *again])

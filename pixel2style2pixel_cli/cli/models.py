@@ -1,4 +1,4 @@
-"""``p2s2p models``: which models there are, what is known of them, whether their files are right; adding by hand."""
+"""``p2s2p models``: which models there are, what is known of them, and getting, checking and removing their files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from pixel2style2pixel_cli.cli import options as o
 from pixel2style2pixel_cli.cli.defaults import start_output
 from pixel2style2pixel_cli.cli.group import Group
+from pixel2style2pixel_cli.cli.question import terminal_question
 from pixel2style2pixel_cli.events import SCHEMA
 from pixel2style2pixel_cli.wording import file_size
 
@@ -20,6 +21,7 @@ ModelName = Annotated[str, typer.Argument(metavar="NAME", help="A name from mode
 ModelNames = Annotated[
     list[str] | None, typer.Argument(metavar="NAME", help="Names from models list; all installed ones without any.")
 ]
+SomeNames = Annotated[list[str], typer.Argument(metavar="NAME", help="Names from models list.")]
 WeightFile = Annotated[str, typer.Argument(metavar="FILE", help="The weight file as it was published.")]
 
 COLUMNS = ("name", "tasks", "state", "size", "licence", "commercial use", "title")
@@ -85,6 +87,54 @@ def verify(
     elif shown := [r for r in results if not quiet or not r[1]]:
         output.table(("name", "state", "message"), [(n, "ok" if ok else "failed", m) for n, ok, m in shown])
     return 0 if all(ok for _, ok, _ in results) else 4
+
+
+@app.command()
+def pull(
+    context: typer.Context,
+    names: SomeNames,
+    accept_licence: o.AcceptLicenceOption = False,
+    offline: o.OfflineOption = False,
+    json: o.JsonOption = False,
+    quiet: o.QuietOption = False,
+    color: o.ColorOption = "auto",
+    config: o.ConfigOption = None,
+) -> int:
+    """Fetch published weights, check, convert and install them; the terms of their licence come first."""
+    output = start_output(context, json=json, quiet=quiet, verbose=0, color=color)
+    from pixel2style2pixel_cli import api
+
+    ask = terminal_question(output)
+    rows = api.pull_models(names, accept_licence=accept_licence, offline=offline, ask=ask, on_event=output.on_event)
+    output.close()
+    for row in rows:
+        if json:
+            output.json_line({"event": "pull", "schema": SCHEMA, **row})
+        elif not quiet:
+            output.record(row)
+    return 0
+
+
+@app.command()
+def remove(
+    context: typer.Context,
+    names: SomeNames,
+    json: o.JsonOption = False,
+    quiet: o.QuietOption = False,
+    color: o.ColorOption = "auto",
+    config: o.ConfigOption = None,
+) -> int:
+    """Remove models that were pulled or imported; bundled ones stay."""
+    output = start_output(context, json=json, quiet=quiet, verbose=0, color=color)
+    from pixel2style2pixel_cli import api
+
+    rows = api.remove_models(names)
+    for row in rows:
+        if json:
+            output.json_line({"event": "remove", "schema": SCHEMA, **row})
+        elif not quiet:
+            output.text(f"removed {row['name']}: {file_size(row['freed'])} freed")
+    return 0
 
 
 @app.command("import")

@@ -140,6 +140,11 @@ MaxPixelsOption = Annotated[
 ]
 OfflineOption = Annotated[bool, flag("--offline", panel=RUN, help="Never open a connection.")]
 
+AcceptLicenceOption = Annotated[
+    bool,
+    flag("--accept-licence", "--accept-license", panel=RUN, help="Accept the terms shown before weights are fetched."),
+]
+
 # Training
 
 RUN_HELP = "Run folder: checkpoints, logs, sample sheets."

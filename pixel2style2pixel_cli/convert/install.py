@@ -128,6 +128,18 @@ def _replaced_folder(destination: Path, needed: int) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def uninstall(folder: Path) -> int:
+    """Remove an installed model's folder and return its size in bytes; OutputError leaves all of it in place."""
+    old = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.old")
+    try:
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        folder.rename(old)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be removed: {error.strerror}", "close what uses it, then repeat") from error
+    shutil.rmtree(old, ignore_errors=True)
+    return size
+
+
 def _explained(error: OSError | SafetensorError, destination: Path) -> OutputError:
     """A failure to write, in words."""
     full = getattr(error, "errno", None) == errno.ENOSPC or f"os error {errno.ENOSPC})" in str(error)

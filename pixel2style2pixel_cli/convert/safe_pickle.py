@@ -16,6 +16,7 @@ import torch
 
 from pixel2style2pixel_cli.convert.nvidia_pickle import PERSISTENT_OBJECT, load_nvidia_pickle
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError
+from pixel2style2pixel_cli.zoo.verify import stand_in
 
 FileKind = Literal["zip", "legacy", "pickle"]
 
@@ -81,12 +82,13 @@ def file_kind(path: Path) -> FileKind:
         raise MissingError(f"{path} cannot be read: {error.strerror}", "name a file of weights") from error
     if size == 0:
         raise IntegrityError(f"{path} is empty", NOT_WEIGHTS)
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+    instead = stand_in(head)
+    if instead == "web page":
         raise IntegrityError(
             f"{path} is a web page, not a weight file",
             "the site answered with a page; fetch the file itself in a browser",
         )
-    if head.startswith(b"version https://git-lfs"):
+    if instead == "Git LFS pointer":
         raise IntegrityError(
             f"{path} is a Git LFS pointer, not the weights", "type: git lfs pull, or fetch the file itself"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,10 @@ CARD_FILE = "model.toml"
 Role = Literal["encoder", "generator", "checkpoint"]
 InputKind = Literal["photo", "sketch", "labels", "lowres"]
 SourceKind = Literal["hf", "https", "gdrive", "dist"]
+RepoType = Literal["model", "space", "dataset"]
+Grade = Literal["A", "B", "C", "none"]
+
+PINNED = re.compile(r"[0-9a-f]{40}")
 
 T = TypeVar("T")
 
@@ -27,12 +32,19 @@ class Source:
     address: str
     revision: str | None = None
     path: str | None = None
+    repo_type: RepoType = "model"
+
+    @property
+    def fetchable(self) -> bool:
+        """Whether a program may fetch it: a plain address, or a Hub repository at a pinned commit."""
+        return self.kind == "https" or (self.kind == "hf" and PINNED.fullmatch(self.revision or "") is not None)
 
     @property
     def link(self) -> str:
         """The address a browser opens."""
         if self.kind == "hf":
-            return f"https://huggingface.co/{self.address}/blob/{self.revision or 'main'}/{self.path or ''}"
+            folder = "" if self.repo_type == "model" else f"{self.repo_type}s/"
+            return f"https://huggingface.co/{folder}{self.address}/blob/{self.revision or 'main'}/{self.path or ''}"
         if self.kind == "gdrive":
             return f"https://drive.google.com/file/d/{self.address}/view"
         if self.kind == "dist":
@@ -42,15 +54,25 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WeightFile:
-    """One file of weights: ours (``encoder``, ``generator``) or a published ``checkpoint`` that is converted first."""
+    """One file of weights: ours (``encoder``, ``generator``) or a published ``checkpoint`` that is converted first.
+
+    ``grade`` says who vouches for the sha256: A two or more independent publishers, one of them tied to the official
+    link; B two or more uploaders; C one uploader; none where no full hash is known.
+    """
 
     role: Role
     file: str
     sha256: str | None = None
     size: int | None = None
     container: str = "safetensors"
+    grade: Grade = "none"
     sources: tuple[Source, ...] = ()
     note: str = ""
+
+    @property
+    def fetchable(self) -> bool:
+        """Whether a program may fetch it: from some source, and with a hash to check it by."""
+        return self.sha256 is not None and any(source.fetchable for source in self.sources)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,12 +86,16 @@ class InputRule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Card:
-    """Everything the program knows about a model before it opens the weights."""
+    """Everything the program knows about a model before it opens the weights.
+
+    ``auto`` is False for a model of something other than faces: it is used only where it is named.
+    """
 
     name: str
     title: str
     tasks: tuple[str, ...]
     rank: int
+    auto: bool = True
     licence: str
     commercial_ok: bool
     encoder: dict[str, object]
@@ -176,6 +202,7 @@ def _parse_card(top: _Table, folder: Path) -> Card:
         title=top.take("title", str, name),
         tasks=top.texts("tasks"),
         rank=top.take("rank", int, 0),
+        auto=top.take("auto", bool, True),
         licence=top.take("licence", str),
         commercial_ok=top.take("commercial_ok", bool, False),
         encoder=spec.take("encoder", dict, {}),
@@ -209,6 +236,7 @@ def _parse_weight(row: _Table) -> WeightFile:
         sha256=row.maybe("sha256", str),
         size=row.maybe("size", int),
         container=row.take("container", str, "safetensors"),
+        grade=cast(Grade, row.choice("grade", Grade, "none")),
         sources=tuple(_parse_source(source) for source in row.tables("sources")),
         note=row.take("note", str, ""),
     )
@@ -231,6 +259,7 @@ def _parse_source(row: _Table) -> Source:
         address=row.take(kind, str, ""),
         revision=row.maybe("version" if kind == "dist" else "revision", str),
         path=row.maybe("path", str),
+        repo_type=cast(RepoType, row.choice("repo_type", RepoType, "model")),
     )
     row.finish()
     return source

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pixel2style2pixel_cli.errors import MissingError, P2S2PError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
-from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, load_card
+from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, WeightFile, load_card
 
 PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 DISTRIBUTION = "pixel2style2pixel-cli"
@@ -138,12 +138,13 @@ def _own_files(card: Card) -> dict[str, Path] | None:
 def choose_model(task: str, name: str = "auto") -> Card:
     """The model a task runs with: ``auto`` is the best installed one by rank, ``mini`` the bundled one, else a name."""
     if name in ("auto", "mini"):
-        cards = [card for card in list_cards() if task in card.tasks and (name == "auto" or card.bundled)]
+        wanted = [card for card in list_cards() if task in card.tasks]
+        cards = [card for card in wanted if (card.auto if name == "auto" else card.bundled)]
         for card in cards:
             if installed_files(card) is not None:
                 return card
         raise MissingError(
-            f"no installed model can {task}", _how_to_install(cards[0]) if cards else "see p2s2p models list"
+            f"no installed model can {task}", how_to_install(cards[0]) if cards else "see p2s2p models list"
         )
     card = find_card(name)
     if task not in card.tasks:
@@ -153,15 +154,24 @@ def choose_model(task: str, name: str = "auto") -> Card:
             f"models for {task}: {', '.join(able) or 'none'}",
         )
     if installed_files(card) is None:
-        raise MissingError(f"the model {card.name} is not installed", _how_to_install(card))
+        raise MissingError(f"the model {card.name} is not installed", how_to_install(card))
     return card
 
 
-def _how_to_install(card: Card) -> str:
-    """What to fetch and what to type, in one sentence."""
+def how_to_install(card: Card) -> str:
+    """What to type, and what to fetch first where no program may, in one sentence."""
     weight = card.weight("checkpoint")
     if weight is None:
         return f"put its weights into {install_folder(card.name)}, or reinstall {DISTRIBUTION} if it should be bundled"
-    links = " or ".join(source.link for source in weight.sources[:2])
+    by_hand = how_to_import(card, weight)
+    return f"type: p2s2p models pull {card.name}; or {by_hand}" if weight.fetchable else by_hand
+
+
+def how_to_import(card: Card, weight: WeightFile) -> str:
+    """How the published file is fetched by hand and installed, in half a sentence."""
+    # Google Drive last in every card, and the one place that only people can reach: never cut off
+    drive = [source for source in weight.sources if source.kind == "gdrive"]
+    shown = [*[source for source in weight.sources if source.kind != "gdrive"][:1], *drive[:1]]
+    links = " or ".join(source.link for source in shown) or "its publisher"
     digest = f" (sha256 {weight.sha256})" if weight.sha256 else ""
     return f"fetch {weight.file}{digest} from {links}, then type: p2s2p models import {card.name} {weight.file}"

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 from pathlib import Path
+from typing import Literal
 
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError, P2S2PError
 from pixel2style2pixel_cli.files.atomic import write_atomic
@@ -14,6 +15,13 @@ from pixel2style2pixel_cli.zoo.find import generator_card_of, home_folder, insta
 
 INSTALL_RECORD = "installed.json"
 CHUNK_BYTES = 1 << 20
+
+
+def stand_in(head: bytes) -> Literal["web page", "Git LFS pointer"] | None:
+    """What a file that begins with ``head`` is, where it is one of the things that are saved in place of weights."""
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        return "web page"
+    return "Git LFS pointer" if head.startswith(b"version https://git-lfs") else None
 
 
 def sha256_file(path: Path) -> str:

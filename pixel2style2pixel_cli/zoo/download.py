@@ -1,0 +1,186 @@
+"""A published weight file into our own folder: sources in order, resumed where it stopped, checked before any use."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pixel2style2pixel_cli.errors import IntegrityError, MissingError, OutputError, UsageError
+from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
+from pixel2style2pixel_cli.zoo.cards import Card, Source, WeightFile
+from pixel2style2pixel_cli.zoo.find import home_folder, how_to_import
+from pixel2style2pixel_cli.zoo.transfer import SourceError, hub_file, remove_part, transfer
+from pixel2style2pixel_cli.zoo.verify import sha256_file
+
+MIRROR_VARIABLE = "P2S2P_MIRROR"
+OFFLINE_VARIABLES = ("P2S2P_OFFLINE", "HF_HUB_OFFLINE")
+SPARE_BYTES = 16 << 20
+LOCK_SECONDS = 1.0
+
+
+def is_offline() -> bool:
+    """Whether a variable forbids connections."""
+    return any(os.environ.get(name, "").lower() in ("1", "true", "yes", "on") for name in OFFLINE_VARIABLES)
+
+
+def download_path(weight: WeightFile) -> Path:
+    """Where the checked file lies between download and conversion; its folder is named by the hash."""
+    return home_folder() / "downloads" / (weight.sha256 or "unknown")[:16] / weight.file
+
+
+def require_source(card: Card, weight: WeightFile, *, offline: bool = False) -> None:
+    """Raise MissingError, with what to do by hand, where ``fetch_weight`` could not even begin."""
+    by_hand = how_to_import(card, weight)
+    if download_path(weight).is_file():
+        return
+    if weight.sha256 is None:
+        raise MissingError(f"{weight.file} has no known sha256 to check a download by", by_hand)
+    if offline or is_offline():
+        raise MissingError(
+            f"{weight.file} (sha256 {weight.sha256}) is not here, and no connection may be opened (offline)",
+            f"without --offline: p2s2p models pull {card.name}; or {by_hand}",
+        )
+    if not weight.fetchable and _mirror(weight) is None:
+        raise MissingError(f"{weight.file} is at no place that a program may fetch it from", by_hand)
+
+
+@contextlib.contextmanager
+def hold(weight: WeightFile) -> Iterator[None]:
+    """Keep other processes from fetching the same file meanwhile; MissingError while one does."""
+    from huggingface_hub.utils import WeakFileLock
+
+    folder = download_path(weight).parent
+    with _writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = WeakFileLock(folder.with_name(f"{folder.name}.lock"), timeout=LOCK_SECONDS)
+    with contextlib.ExitStack() as held:
+        try:
+            with _writing(folder):
+                held.enter_context(lock)
+        except TimeoutError as error:
+            raise MissingError(
+                f"another p2s2p is fetching {weight.file}", "wait until it has ended, then type the same again"
+            ) from error
+        yield
+
+
+def fetch_weight(card: Card, weight: WeightFile, *, offline: bool = False, on_event: OnEvent = ignore_event) -> Path:
+    """Fetch the file from the first source that has it and return its path; its sha256 is the card's.
+
+    What an interrupted call has fetched is kept, and only the rest is asked for. Raises MissingError naming every
+    source and its reason, IntegrityError where a source sent something else, OutputError where the disk is full.
+    """
+    require_source(card, weight, offline=offline)
+    target = download_path(weight)
+    if target.is_file():
+        if sha256_file(target) == weight.sha256:
+            return target
+        discard(weight)
+        require_source(card, weight, offline=offline)
+    failures: list[SourceError] = []
+    for source in _sources(weight):
+        try:
+            _check_usable(source)
+            on_event(Notice(message=f"fetching {weight.file} from {source.address}"))
+            _fetch_from(source, weight, target, on_event)
+        except SourceError as error:
+            failures.append(SourceError(f"{_place(source)}: {error.reason}", wrong=error.wrong))
+            continue
+        return target
+    kind = IntegrityError if any(failure.wrong for failure in failures) else MissingError
+    reasons = "; ".join(failure.reason for failure in failures)
+    raise kind(f"{weight.file} could not be fetched: {reasons}", f"try again later, or {how_to_import(card, weight)}")
+
+
+def discard(weight: WeightFile) -> None:
+    """Remove the downloaded file, which has been converted or is wrong."""
+    remove_part(download_path(weight))
+
+
+def _sources(weight: WeightFile) -> list[Source]:
+    mirror = _mirror(weight)
+    return [*([mirror] if mirror else []), *weight.sources]
+
+
+def _mirror(weight: WeightFile) -> Source | None:
+    """The user's own repository; its branch moves, which the enforced hash makes harmless."""
+    name = os.environ.get(MIRROR_VARIABLE)
+    if not name:
+        return None
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        raise UsageError(f"{MIRROR_VARIABLE} is {name}, expected organisation/repository", f"unset {MIRROR_VARIABLE}")
+    return Source(kind="hf", address=name, revision="main", path=weight.file)
+
+
+def _check_usable(source: Source) -> None:
+    """SourceError for a place that is never fetched from."""
+    if source.kind == "gdrive":
+        raise SourceError("fetched by hand only")
+    if source.kind == "dist":
+        raise SourceError("no address to fetch from")
+    if not source.fetchable and source.address != os.environ.get(MIRROR_VARIABLE):
+        raise SourceError("not pinned to a commit of 40 hex digits")
+
+
+def _place(source: Source) -> str:
+    if source.kind == "gdrive":
+        return "Google Drive"
+    return urlsplit(source.address).netloc if source.kind == "https" else source.address
+
+
+def _fetch_from(source: Source, weight: WeightFile, target: Path, on_event: OnEvent) -> None:
+    """One source's file, checked, at ``target``; SourceError, and no ``target``, where it has another or none."""
+    address, size = hub_file(source, weight) if source.kind == "hf" else (source.address, weight.size)
+    part = target.with_name(f"{target.name}.part")
+    resumed = part.stat().st_size if part.exists() else 0
+    if size is not None:
+        _require_space(home_folder(), 2 * size - resumed)
+    fetch = functools.partial(_complete, address, part, size, source.kind == "hf", weight, on_event)
+    try:
+        fetch()
+    except SourceError:
+        if not resumed or part.exists():
+            raise
+        fetch()  # what was there before may have been damaged, or another source's: this one is asked in full, once
+    part.replace(target)
+
+
+def _complete(address: str, part: Path, size: int | None, hub: bool, weight: WeightFile, on_event: OnEvent) -> None:
+    """The whole file, checked, at ``part``; after a SourceError there is at most what can be continued."""
+    with _writing(part):
+        part.parent.mkdir(parents=True, exist_ok=True)
+        transfer(address, part, size, hub=hub, label=weight.file, on_event=on_event)
+        found = sha256_file(part)
+        if found != weight.sha256:
+            remove_part(part)
+            raise SourceError(f"sent another file: sha256 {found}, expected {weight.sha256}", wrong=True)
+
+
+def _require_space(folder: Path, needed: int) -> None:
+    """OutputError unless the rest of the file and its converted copy have room."""
+    free = shutil.disk_usage(folder).free
+    if free < needed + SPARE_BYTES:
+        raise OutputError(
+            f"{folder} has {free / 1e9:.1f} GB free, {(needed + SPARE_BYTES) / 1e9:.1f} GB are needed",
+            "free some space, or set P2S2P_HOME to a folder on another disk",
+        )
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """What the operating system says against writing there, as OutputError."""
+    try:
+        yield
+    except TimeoutError:  # the lock's
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror or error}",
+            "free some space, or set P2S2P_HOME to a folder that can be written",
+        ) from error
