@@ -42,12 +42,14 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def record_lines(fields: Mapping[str, object], indent: str = "") -> list[str]:
-    """Lines ``name  value``; mappings are indented, lists of plain values joined."""
+    """Lines ``name  value``; mappings are indented, each of a list of them too, lists of plain values joined."""
     width = max((len(name) for name in fields), default=0)
     lines: list[str] = []
     for name, value in fields.items():
-        if isinstance(value, Mapping) and value:
-            lines += [indent + clean(str(name)), *record_lines(value, indent + "  ")]
+        inner = [value] if isinstance(value, Mapping) else value if isinstance(value, list) else []
+        if any(inner) and all(isinstance(item, Mapping) for item in inner):
+            for item in inner:
+                lines += [indent + clean(str(name)), *record_lines(item, indent + "  ")]
         else:
             lines.append(f"{indent}{clean(str(name)).ljust(width)}  {plain(value)}".rstrip())
     return lines

@@ -71,7 +71,7 @@ class Sink(io.FileIO):
 
 def hub_file(source: Source, weight: WeightFile) -> tuple[str, int | None]:
     """Address and size of a file on the Hub, from its headers alone; SourceError unless it can be the card's."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
 
     with _quiet(), _explained():
         url = hf_hub_url(
@@ -80,7 +80,7 @@ def hub_file(source: Source, weight: WeightFile) -> tuple[str, int | None]:
             repo_type=None if source.repo_type == "model" else source.repo_type,
             revision=source.revision,
         )
-        found = get_hf_file_metadata(url)
+        found = get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
     if weight.size is not None and found.size is not None and found.size != weight.size:
         raise SourceError(f"has another file: {found.size} bytes, expected {weight.size}")
     etag = found.etag or ""

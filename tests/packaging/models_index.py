@@ -13,7 +13,8 @@ HEAD = """# Models
 Generated from the cards by `python tests/packaging/models_index.py`; a test compares the two.
 
 One folder a model: `model.toml` is its card, `README.md` says what it was trained on and what it cannot do. Bundled
-models carry their weights; the others are fetched by you and installed with `p2s2p models import NAME FILE`.
+models carry their weights. `p2s2p models pull NAME` fetches, checks and installs the others; where that is not possible
+("by hand"), fetch the file yourself and type `p2s2p models import NAME FILE`.
 
 | Model | What it is | Tasks | Weights | Licence | Commercial use |
 | --- | --- | --- | --- | --- | --- |
@@ -25,7 +26,8 @@ def models_index() -> str:
     cards = [load_card(path.parent) for path in MODELS.glob(f"*/{CARD_FILE}")]
     rows = []
     for card in sorted(cards, key=lambda card: (-card.rank, card.name)):
-        weights = "bundled" if card.bundled else "to be imported"
+        published = card.weight("checkpoint")
+        weights = "bundled" if card.bundled else "pull" if published and published.fetchable else "by hand"
         commercial = "yes" if card.commercial_ok else "no"
         tasks = ", ".join(card.tasks) or "-"
         cells = [f"[{card.name}]({card.name}/README.md)", card.title, tasks, weights, card.licence, commercial]
