@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
@@ -26,15 +27,15 @@ class HubFile:
     ranges: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass
 class Request:
-    """What was asked: on the Hub (``/owner/...``), or in its store (``/store/...``)."""
+    """What was asked, on the Hub (``/owner/...``) or in its store (``/store/...``), and bytes of content sent."""
 
     method: str
     path: str
     range: str | None
     login: str | None
-    sent: int
+    sent: int = 0
 
 
 class Hub:
@@ -65,37 +66,38 @@ def hub_server() -> Iterator[Hub]:
         protocol_version = "HTTP/1.1"
 
         def do_HEAD(self) -> None:
-            self._answer("HEAD", send_headers)
+            self._answer(send_headers)
 
         def do_GET(self) -> None:
-            self._answer("GET", send_store if self.path.startswith("/store/") else send_headers)
+            self._answer(send_store if self.path.startswith("/store/") else send_headers)
 
-        def _answer(self, method: str, send: Callable[[Handler, HubFile], int]) -> None:
-            path = self.path.removeprefix("/store/").lstrip("/").replace("/resolve/", "/")
-            file, sent = hub.files.get(path), 0
-            self.close_connection = True
-            try:
-                sent = send(self, file) if file is not None else finish(self, 404, {})
-            except OSError:
-                pass  # the client has gone
+        def _answer(self, send: Callable[[Handler, HubFile, Request], None]) -> None:
             asked = self.headers.get("Range"), self.headers.get("Authorization")
-            hub.requests.append(Request(method, self.path, *asked, sent))
+            request = Request(self.command, self.path, *asked)
+            hub.requests.append(request)
+            self.close_connection = True
+            file = hub.files.get(self.path.removeprefix("/store/").lstrip("/").replace("/resolve/", "/"))
+            with contextlib.suppress(OSError):  # the client may have gone
+                if file is None:
+                    finish(self, 404, {})
+                else:
+                    send(self, file, request)
 
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    def finish(handler: Handler, status: int, headers: dict[str, str], length: int = 0) -> int:
+    def finish(handler: Handler, status: int, headers: dict[str, str], length: int = 0) -> None:
         handler.send_response(status)
         for name, value in {"Content-Length": str(length), "Connection": "close", **headers}.items():
             handler.send_header(name, value)
         handler.end_headers()
-        return 0
 
-    def send_headers(handler: Handler, file: HubFile) -> int:
+    def send_headers(handler: Handler, file: HubFile, request: Request) -> None:
         if file.stall is not None and file.stalls_after < 0:
             file.stall.wait(30)
         if file.status != 200:
-            return finish(handler, file.status, {})
+            finish(handler, file.status, {})
+            return
         claimed = file.body if file.claimed is None else file.claimed
         path = handler.path.lstrip("/").replace("/resolve/", "/")
         headers = {
@@ -104,27 +106,23 @@ def hub_server() -> Iterator[Hub]:
             "X-Linked-Size": str(len(claimed)),
             "X-Linked-Etag": f'"{hashlib.sha256(claimed).hexdigest()}"',
         }
-        return finish(handler, 302, headers)
+        finish(handler, 302, headers)
 
-    def send_store(handler: Handler, file: HubFile) -> int:
-        if file.store_status != 200:
-            return finish(handler, file.store_status, {})
-        asked = handler.headers.get("Range") if file.ranges else None
+    def send_store(handler: Handler, file: HubFile, request: Request) -> None:
+        asked = request.range if file.ranges else None
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
-        if start >= len(file.body):
-            return finish(handler, 416, {})
+        if file.store_status != 200 or start >= len(file.body):
+            finish(handler, 416 if file.store_status == 200 else file.store_status, {})
+            return
         rest = file.body[start:]
         part = {"Content-Range": f"bytes {start}-{len(file.body) - 1}/{len(file.body)}"} if asked else {}
+        end = file.stalls_after if file.stall else file.cuts.pop(0) if file.cuts else len(rest)
+        request.sent = len(rest[:end])
         finish(handler, 206 if asked else 200, part, len(rest))
-        end = file.cuts.pop(0) if file.cuts else len(rest)
-        if file.stall is not None:
-            handler.wfile.write(rest[: file.stalls_after])
-            handler.wfile.flush()
-            file.stall.wait(30)
-            return file.stalls_after
         handler.wfile.write(rest[:end])
         handler.wfile.flush()
-        return min(end, len(rest))
+        if file.stall is not None:
+            file.stall.wait(30)
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import re
 import shutil
@@ -53,20 +52,19 @@ def require_source(card: Card, weight: WeightFile, *, offline: bool = False) -> 
 @contextlib.contextmanager
 def hold(weight: WeightFile) -> Iterator[None]:
     """Keep other processes from fetching the same file meanwhile; MissingError while one does."""
-    from huggingface_hub.utils import WeakFileLock
+    from filelock import FileLock, Timeout
 
     folder = download_path(weight).parent
-    with _writing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = WeakFileLock(folder.with_name(f"{folder.name}.lock"), timeout=LOCK_SECONDS)
     with contextlib.ExitStack() as held:
-        try:
-            with _writing(folder):
-                held.enter_context(lock)
-        except TimeoutError as error:
-            raise MissingError(
-                f"another p2s2p is fetching {weight.file}", "wait until it has ended, then type the same again"
-            ) from error
+        with _writing(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+            try:
+                held.enter_context(lock.acquire(timeout=LOCK_SECONDS))
+            except Timeout as error:
+                raise MissingError(
+                    f"another p2s2p is fetching {weight.file}", "wait until it has ended, then type the same again"
+                ) from error
         yield
 
 
@@ -138,17 +136,21 @@ def _fetch_from(source: Source, weight: WeightFile, target: Path, on_event: OnEv
     """One source's file, checked, at ``target``; SourceError, and no ``target``, where it has another or none."""
     address, size = hub_file(source, weight) if source.kind == "hf" else (source.address, weight.size)
     part = target.with_name(f"{target.name}.part")
-    resumed = part.stat().st_size if part.exists() else 0
     if size is not None:
-        _require_space(home_folder(), 2 * size - resumed)
-    fetch = functools.partial(_complete, address, part, size, source.kind == "hf", weight, on_event)
-    try:
-        fetch()
-    except SourceError:
-        if not resumed or part.exists():
+        _require_space(home_folder(), 2 * size - (part.stat().st_size if part.exists() else 0))
+    while True:
+        had = part.stat().st_size if part.exists() else 0
+        try:
+            _complete(address, part, size, source.kind == "hf", weight, on_event)
+        except SourceError:
+            has = part.stat().st_size if part.exists() else 0
+            # Cut off after it brought something: the rest is asked for. Gone: what was there before may have been
+            # damaged, or another source's, and this one is asked in full.
+            if has > had or (had and not has):
+                continue
             raise
-        fetch()  # what was there before may have been damaged, or another source's: this one is asked in full, once
-    part.replace(target)
+        part.replace(target)
+        return
 
 
 def _complete(address: str, part: Path, size: int | None, hub: bool, weight: WeightFile, on_event: OnEvent) -> None:
@@ -177,8 +179,6 @@ def _writing(path: Path) -> Iterator[None]:
     """What the operating system says against writing there, as OutputError."""
     try:
         yield
-    except TimeoutError:  # the lock's
-        raise
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written: {error.strerror or error}",

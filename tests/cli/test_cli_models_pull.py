@@ -1,4 +1,4 @@
-"""``models pull`` and ``remove`` against a Hub on the loopback address: what is installed, and that faults harm nothing."""
+"""``models pull`` and ``remove`` against a Hub on the loopback address: what is installed, and what faults leave."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def test_what_was_fetched_is_continued_by_the_next_call_and_from_another_source(
     cli: Call, hub: Hub, folder: Path, checkpoint: bytes
 ) -> None:
     write_card(folder, checkpoint, hf("first/repo"))
-    hub.add("first/repo", FILE, HubFile(checkpoint, cuts=[3 * PIECE, *[0] * 6]))
+    hub.add("first/repo", FILE, HubFile(checkpoint, cuts=[3 * PIECE, *[0] * 20]))
     result = cli(*ACCEPTED)
     ((error, _),) = result.problems
     assert result.code == 4 and "first/repo: the connection failed" in error
