@@ -136,8 +136,6 @@ def _fetch_from(source: Source, weight: WeightFile, target: Path, on_event: OnEv
     """One source's file, checked, at ``target``; SourceError, and no ``target``, where it has another or none."""
     address, size = hub_file(source, weight) if source.kind == "hf" else (source.address, weight.size)
     part = target.with_name(f"{target.name}.part")
-    if size is not None:
-        _require_space(home_folder(), 2 * size - (part.stat().st_size if part.exists() else 0))
     while True:
         had = part.stat().st_size if part.exists() else 0
         try:
@@ -157,6 +155,8 @@ def _complete(address: str, part: Path, size: int | None, hub: bool, weight: Wei
     """The whole file, checked, at ``part``; after a SourceError there is at most what can be continued."""
     with _writing(part):
         part.parent.mkdir(parents=True, exist_ok=True)
+        if size is not None:
+            _require_space(part, size)
         transfer(address, part, size, hub=hub, label=weight.file, on_event=on_event)
         found = sha256_file(part)
         if found != weight.sha256:
@@ -164,12 +164,13 @@ def _complete(address: str, part: Path, size: int | None, hub: bool, weight: Wei
             raise SourceError(f"sent another file: sha256 {found}, expected {weight.sha256}", wrong=True)
 
 
-def _require_space(folder: Path, needed: int) -> None:
+def _require_space(part: Path, size: int) -> None:
     """OutputError unless the rest of the file and its converted copy have room."""
-    free = shutil.disk_usage(folder).free
-    if free < needed + SPARE_BYTES:
+    needed = 2 * size - (part.stat().st_size if part.exists() else 0) + SPARE_BYTES
+    free = shutil.disk_usage(part.parent).free
+    if free < needed:
         raise OutputError(
-            f"{folder} has {free / 1e9:.1f} GB free, {(needed + SPARE_BYTES) / 1e9:.1f} GB are needed",
+            f"{home_folder()} has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed",
             "free some space, or set P2S2P_HOME to a folder on another disk",
         )
 
