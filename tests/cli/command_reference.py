@@ -32,7 +32,7 @@ TAIL = """## Exit codes
 | 1 | unexpected error: a bug, printed with a traceback |
 | 2 | usage: bad option, bad configuration key, collision, output exists |
 | 3 | some inputs failed or had no face, the others were written; `--ignore-failures` makes it 0 |
-| 4 | something needed is missing or damaged: model, landmark file, hash mismatch |
+| 4 | something needed is missing or damaged: model, landmark file, hash mismatch, licence not accepted |
 | 5 | device: not present, or out of memory with a single face |
 | 130 | interrupted; the command that resumes is printed |
 
@@ -67,6 +67,10 @@ Unknown keys are errors, all of them reported at once. `--skip-existing` and `--
 | `SLURM_PROCID`, `SLURM_NTASKS` | `--shard`, in a job of several tasks |
 | `P2S2P_HOME` | the folder of models and caches |
 | `P2S2P_ZOO` | another folder of model cards |
+| `P2S2P_ACCEPT_LICENCE` | ids of licences accepted beforehand, with commas between them |
+| `P2S2P_MIRROR` | a Hub repository, `org/repo`, that `models pull` tries first; the sha256 still has to be the card's |
+| `HF_TOKEN`, `HF_ENDPOINT`, `HF_HOME` | login, address and settings of the Hugging Face Hub |
+| `HF_HUB_DOWNLOAD_TIMEOUT`, `HF_HUB_ETAG_TIMEOUT` | seconds until a silent server counts as gone |
 | `NO_COLOR`, `FORCE_COLOR` | colours |
 """
 

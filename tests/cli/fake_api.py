@@ -76,6 +76,16 @@ class FakeApi:
         on_event(Notice(message="reading the file"))
         return {"name": name, "folder": "models/x"}
 
+    def pull_models(self, names: list[str], **options: Any) -> list[dict[str, Any]]:
+        self.calls["pull_models"] = ((names,), options)
+        self.before()
+        options["on_event"](Progress(done=1_000_000, total=2_000_000, label="psp.pt", unit="bytes"))
+        return [{"name": name, "status": "installed"} for name in names]
+
+    def remove_models(self, names: list[str]) -> list[dict[str, Any]]:
+        self.calls["remove_models"] = ((names,), {})
+        return [{"name": name, "freed": 1_200_000} for name in names]
+
     def show_file(self, path: Any) -> dict[str, Any]:
         self.calls["show_file"] = ((path,), {})
         return {"kind": "recipe", "command": "invert", "seed": 0}

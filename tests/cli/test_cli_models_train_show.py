@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from fake_api import FakeApi, Result
 
 Call = Callable[..., Result]
@@ -47,6 +48,30 @@ def test_models_import(p2s2p: Call, api: FakeApi) -> None:
     assert result.err == "reading the file\n"
     assert "folder  models/x" in result.out
     assert p2s2p("models", "import", "psp", "psp.pt", "-q") == Result(code=0, out="", err="")
+
+
+def test_models_pull_and_remove(p2s2p: Call, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = p2s2p("models", "pull", "psp", "e4e", "--accept-license", "--offline")
+    assert result.out == "name    psp\nstatus  installed\nname    e4e\nstatus  installed\n"
+    options = api.calls["pull_models"][1]
+    assert api.calls["pull_models"][0] == (["psp", "e4e"],) and callable(options.pop("on_event"))
+    assert options == {"accept_licence": True, "offline": True, "ask": None}  # nobody at a terminal to ask
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    line = json.loads(p2s2p("models", "pull", "psp", "--json").out)
+    assert line == {"event": "pull", "schema": 1, "name": "psp", "status": "installed"}
+    assert (api.calls["pull_models"][1]["offline"], api.calls["pull_models"][1]["accept_licence"]) == (True, False)
+    assert p2s2p("models", "remove", "psp").out == "removed psp: 1.2 MB freed\n"
+    assert json.loads(p2s2p("models", "remove", "psp", "--json").out)["freed"] == 1_200_000
+    assert p2s2p("models", "remove", "psp", "-q") == Result(code=0, out="", err="")
+
+
+def test_an_interrupted_pull_says_how_to_go_on(p2s2p: Call, api: FakeApi) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    api.before = interrupt
+    result = p2s2p("models", "pull", "psp", "--accept-licence")
+    assert (result.code, result.err) == (130, "interrupted; resume with:\n  p2s2p models pull psp --accept-licence\n")
 
 
 def test_show(p2s2p: Call, api: FakeApi) -> None:

@@ -15,7 +15,11 @@ from safetensors import safe_open
 from pixel2style2pixel_cli import api
 from pixel2style2pixel_cli.convert.digest import tensor_digest
 from pixel2style2pixel_cli.convert.install import METADATA_KEY
+from pixel2style2pixel_cli.convert.names import publish
+from pixel2style2pixel_cli.convert.nvidia import nvidia_to_rosinality
 from pixel2style2pixel_cli.convert.own_card import encoder_spec_of, generator_spec_of
+from pixel2style2pixel_cli.convert.psp import encoder_rows
+from pixel2style2pixel_cli.convert.rosinality import publish_generator
 from pixel2style2pixel_cli.engine.loading import load_generator, load_model
 from pixel2style2pixel_cli.files.pixels import to_float, to_uint8
 from pixel2style2pixel_cli.networks.registry import build_encoder
@@ -60,7 +64,59 @@ def test_card_builds(card: Card) -> None:
 def test_published_model_is_a_card_only(card: Card) -> None:
     assert {path.name for path in card.folder.iterdir()} <= {"model.toml", "README.md"}
     for weight in card.weights:
-        assert weight.role == "checkpoint" and weight.sha256 and weight.size and weight.sources
+        assert weight.role == "checkpoint" and weight.sources and weight.sources[-1].kind in ("gdrive", "https")
+
+
+LAYOUTS = ROOT / "tests" / "parity" / "data"
+# of the published files: (layout, only what begins so, input channels, tensors)
+PUBLISHED_LAYOUTS = {
+    "psp-ffhq-encode": ("psp_ffhq_encode", "", 3, 792),
+    "psp-ffhq-frontalization": ("psp_ffhq_encode", "", 3, 792),
+    "psp-ffhq-toonify": ("psp_ffhq_encode", "", 3, 792),
+    "psp-celebs-super-resolution": ("psp_ffhq_encode", "", 3, 792),
+    "psp-celebs-sketch-to-face": ("psp_ffhq_encode", "", 1, 792),
+    "psp-celebs-seg-to-face": ("psp_ffhq_encode", "", 19, 792),
+    "e4e-ffhq-encode": ("psp_ffhq_encode", "", 3, 792),
+    "e4e-cars-encode": ("psp_ffhq_encode", "", 3, 746),  # of 1024 px without the last block and the last two rows
+    "e4e-horse-encode": ("psp_256", "", 3, 700),
+    "e4e-church-encode": ("psp_256", "", 3, 700),
+    "generator-ffhq-1024": ("psp_ffhq_encode", "decoder.", 3, 0),
+    "generator-toonify": ("psp_ffhq_encode", "decoder.", 3, 0),
+    "generator-ffhq-256": ("psp_256", "decoder.", 3, 0),
+    "nvidia-ada-ffhq": ("nvidia_ada_G_ema_1024", "", 3, 0),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED_LAYOUTS)
+def test_spec_of_a_card_gives_the_published_tensors(name: str) -> None:
+    """Names and shapes of the layouts that the published code builds; a card with another spec could never load."""
+    layout, start, channels, count = PUBLISHED_LAYOUTS[name]
+    rows = json.loads((LAYOUTS / f"{layout}.json").read_text(encoding="utf-8"))["tensors"]
+    theirs = {row[0]: tuple(row[1]) for row in rows if row[0].startswith(start)}
+    if layout.startswith("nvidia"):
+        named = nvidia_to_rosinality({key: torch.empty(shape, device="meta") for key, shape in theirs.items()})[0]
+        theirs = {f"decoder.{key}": tuple(tensor.shape) for key, tensor in named.items()}
+    if "encoder.input_layer.0.weight" in theirs:
+        theirs["encoder.input_layer.0.weight"] = (64, channels, 3, 3)
+    card = next(card for card in CARDS if card.name == name)
+    ours = published_shapes(card)
+    assert {key: shape for key, shape in ours.items() if theirs.get(key) != shape} == {}
+    assert len(ours) == (count or len(theirs))
+
+
+def published_shapes(card: Card) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a card's tensors as its file would hold them."""
+    generator, encoder = generator_spec_of(card), encoder_spec_of(card)
+    assert generator is not None
+    with torch.device("meta"):
+        state = Generator(generator).state_dict()
+        shapes = publish_generator(generator, state)[0]
+        if encoder is None:
+            return {f"decoder.{key}": tuple(tensor.shape) for key, tensor in shapes.items()}
+        network = build_encoder(encoder, generator.n_styles, generator.style_dim)
+        theirs = publish(network.state_dict(), encoder_rows(encoder, generator.n_styles))
+    both = {f"encoder.{k}": t for k, t in theirs.items()} | {f"decoder.{k}": t for k, t in shapes.items()}
+    return {key: tuple(tensor.shape) for key, tensor in both.items()}
 
 
 @pytest.mark.parametrize("card", BUNDLED, ids=named)

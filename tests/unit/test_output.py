@@ -91,6 +91,16 @@ def test_progress_off_a_terminal_is_a_line_every_ten_seconds() -> None:
     assert err.getvalue() == "invert: 10/100 after 10.0 s\ninvert: 20/100 after 20.0 s\n"
 
 
+def test_progress_in_bytes_is_read_as_sizes() -> None:
+    now = [0.0]
+    output, _, err = make(clock=lambda: now[0])
+    now[0] = 10.0
+    output.on_event(Progress(done=12_345_678, total=1_201_489_451, label="w.pt", unit="bytes"))
+    now[0] = 20.0
+    output.on_event(Progress(done=22_000_000, total=None, label="w.pt", unit="bytes"))
+    assert err.getvalue() == "w.pt: 12.3 MB/1.2 GB after 10.0 s\nw.pt: 22.0 MB after 20.0 s\n"
+
+
 @pytest.mark.parametrize("look", [Look(mode="json"), Look(mode="quiet", verbosity=-1), Look(dry_run=True)])
 @pytest.mark.parametrize("terminal", [True, False])
 def test_no_progress_in_json_quiet_and_dry_runs(look: Look, terminal: bool) -> None:
@@ -243,4 +253,11 @@ def test_clean_and_aligned_and_records() -> None:
     fields = {"a": 1.0, "list": [[1, 2], [3, 4]], "inner": {"yes": True, "none": None}, "x": {}}
     assert record_lines(fields) == [
         "a      1", "list   [1, 2], [3, 4]", "inner", "  yes   yes", "  none  -", "x      -",
+    ]  # fmt: skip
+
+
+def test_a_list_of_records_is_indented_one_by_one() -> None:
+    fields = {"name": "x", "weights": [{"file": "a", "size": 1}, {"file": "b"}], "none": []}
+    assert record_lines(fields) == [
+        "name     x", "weights", "  file  a", "  size  1", "weights", "  file  b", "none     -",
     ]  # fmt: skip

@@ -32,6 +32,7 @@ role = "checkpoint"
 file = "small.pt"
 size = 12
 sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
+grade = "B"
 container = "psp-pt"
 sources = [
   { hf = "owner/name", revision = "abc", path = "a/small.pt" },
@@ -67,6 +68,7 @@ def test_every_field_is_read(tmp_path: Path) -> None:
     weight = card.weight("checkpoint")
     assert weight is not None
     assert (weight.file, weight.size, weight.sha256, weight.container) == ("small.pt", 12, "0" * 64, "psp-pt")
+    assert (weight.grade, weight.fetchable, card.auto) == ("B", True, True)
     assert weight.sources[0] == Source(kind="hf", address="owner/name", revision="abc", path="a/small.pt")
     assert [source.link for source in weight.sources] == [
         "https://huggingface.co/owner/name/blob/abc/a/small.pt",
@@ -114,6 +116,8 @@ def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
         ("[input]", "[spec.generator]\nresolution = 64\n[input]", "both given"),
         ('file = "small.pt"', 'file = "../small.pt"', "expected a name without folders"),
         ("[[weights]]", "[weights]", "weights is"),
+        ('grade = "B"', 'grade = "D"', "weights[0].grade is 'D', expected one of A, B, C, none"),
+        ('path = "a/', 'repo_type = "gist", path = "a/', "repo_type is 'gist', expected one of model, space, dataset"),
         ('name = "small"', 'name = "large"', "expected the folder's name 'small'"),
         ('name = "small"', "name = ", "cannot be read"),
     ],
@@ -139,10 +143,12 @@ def test_the_cards_of_the_project_are_sound(monkeypatch: pytest.MonkeyPatch, tmp
         assert card.bundled == ("checkpoint" not in {weight.role for weight in card.weights})
         assert (card.folder / "README.md").is_file(), card.name
     published = [card for card in cards.values() if not card.bundled]
-    assert all(not card.commercial_ok and card.licence == "nvidia-nc" for card in published)
-    assert all(weight.sha256 and weight.size and weight.sources for card in published for weight in card.weights)
-    revisions = [
-        source.revision or "" for card in published for w in card.weights for source in w.sources if source.kind == "hf"
-    ]
+    assert len(published) >= 14
+    assert all(not card.commercial_ok and card.licence in ("nvidia-nc", "unclear") for card in published)
+    weights = [weight for card in published for weight in card.weights]
+    assert all(weight.sources and (weight.sha256 is None) == (weight.grade == "none") for weight in weights)
+    fetched = [weight for weight in weights if weight.fetchable]
+    assert len(fetched) >= 9
+    revisions = [s.revision or "" for weight in weights for s in weight.sources if s.kind == "hf"]
     assert revisions
     assert all(len(revision) == 40 for revision in revisions)

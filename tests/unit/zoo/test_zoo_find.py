@@ -155,6 +155,30 @@ def test_unknown_unable_and_absent_models_say_what_to_type(zoo: Path) -> None:
         choose_model("fly")
 
 
+def test_where_a_program_may_fetch_the_hint_names_pull(zoo: Path) -> None:
+    sources = ", ".join(f'{{ hf = "o/{name}", revision = "{name * 40}", path = "w.pt" }}' for name in "ab")
+    weights = f'[[weights]]\nrole = "checkpoint"\nfile = "w.pt"\nsources = [{sources}, {{ gdrive = "ID" }}]'
+    make(zoo, "hashed", ENCODER, GENERATOR, f'{weights}\nsha256 = "{"a" * 64}"')
+    make(zoo, "unhashed", ENCODER, GENERATOR, weights)
+    with pytest.raises(MissingError) as absent:
+        choose_model("invert", "hashed")
+    assert absent.value.hint.startswith("type: p2s2p models pull hashed; or fetch w.pt (sha256 aaaa")
+    assert absent.value.hint.endswith(
+        f"from https://huggingface.co/o/a/blob/{'a' * 40}/w.pt or https://drive.google.com/file/d/ID/view, "
+        "then type: p2s2p models import hashed w.pt"
+    )
+    with pytest.raises(MissingError) as absent:
+        choose_model("invert", "unhashed")
+    assert absent.value.hint.startswith("fetch w.pt from")
+
+
+def test_auto_leaves_alone_what_draws_no_faces(zoo: Path) -> None:
+    make(zoo, "faces", rank=1, files=BOTH)
+    make(zoo, "cars", "auto = false", ENCODER, GENERATOR, rank=9, files=BOTH)
+    assert choose_model("invert").name == "faces"
+    assert choose_model("invert", "cars").name == "cars"
+
+
 def test_a_broken_card_of_the_users_is_reported_and_left_out(zoo: Path) -> None:
     make(zoo, "good", files=BOTH)
     bad = make(home_folder() / "models", "bad")
