@@ -14,6 +14,8 @@ import pytest
 
 # Before anything imports torch. Processes run side by side (-n), so more threads would only fight for the same cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The servers of the tests are on this machine, whatever proxy it has.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
 
 @pytest.fixture(scope="session")

@@ -5,53 +5,23 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import signal
 import socket
-import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import torch
 from hub_server import COMMIT, Hub, HubFile, hub_server
 from huggingface_hub import constants, file_download
-from real_run import Call, RealRun, contents
-from tiny_zoo import ENCODER, GENERATOR, tiny_model, write_published
+from published import ACCEPTED, FILE, NAME, PULL, cached, hf, installed, write_card
+from real_run import Call, RealRun
+from tiny_zoo import tiny_model, write_published
 
 from pixel2style2pixel_cli.cli.app import run
 
-NAME, FILE = "published", "published.pt"
 PIECE = 4096
-CARD = f"""
-name = "{NAME}"
-title = "A published model, for tests"
-tasks = ["invert"]
-rank = 30
-licence = "nvidia-nc"
-[spec.encoder]
-kind = "psp"
-input_size = {ENCODER.input_size}
-units = {list(ENCODER.units)}
-widths = {list(ENCODER.widths)}
-head_width = {ENCODER.head_width}
-[spec.generator]
-resolution = {GENERATOR.resolution}
-style_dim = {GENERATOR.style_dim}
-z_dim = {GENERATOR.z_dim}
-channel_multiplier = {GENERATOR.channel_multiplier}
-channel_max = {GENERATOR.channel_max}
-mapping_layers = {GENERATOR.mapping_layers}
-[[weights]]
-role = "checkpoint"
-file = "{FILE}"
-container = "psp-pt"
-"""
-PULL = ("models", "pull", NAME)
-ACCEPTED = (*PULL, "--accept-licence", "-q")
 
 
 @pytest.fixture(scope="module")
@@ -90,33 +60,6 @@ def cli(folder: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, capsysbinary: p
         return RealRun(code=code, out=captured.out, err=captured.err.decode())
 
     return call
-
-
-def write_card(
-    folder: Path, data: bytes, *sources: str, sha256: str | None = None, size: int | None = None, name: str = NAME
-) -> None:
-    """The card of a checkpoint with these bytes."""
-    where = ", ".join(f"{{ {source} }}" for source in (*sources, 'gdrive = "DRIVE"'))
-    text = CARD.replace(f'name = "{NAME}"', f'name = "{name}"')
-    text += (
-        f'sha256 = "{sha256 or hashlib.sha256(data).hexdigest()}"\nsize = {size or len(data)}\nsources = [{where}]\n'
-    )
-    (folder / "zoo" / name).mkdir(exist_ok=True)
-    (folder / "zoo" / name / "model.toml").write_text(text, encoding="utf-8")
-
-
-def hf(repository: str, revision: str = COMMIT) -> str:
-    return f'hf = "{repository}", revision = "{revision}", path = "{FILE}"'
-
-
-def cached(folder: Path) -> list[str]:
-    """What lies in the home folder besides the licence record and empty locks."""
-    kept = contents(folder / "home") if (folder / "home").is_dir() else {}
-    return sorted(name for name in kept if name != "licences.json" and not name.endswith(".lock"))
-
-
-def installed(folder: Path) -> dict[str, bytes]:
-    return contents(folder / "home" / "models" / NAME)
 
 
 def test_a_published_model_is_fetched_installed_and_used(
@@ -453,53 +396,3 @@ def test_a_bundled_model_stays(real: Call) -> None:
     assert (result.code, result.problems[0][0]) == (2, "tiny-invert is bundled with the program")
     result = real("models", "pull", "tiny-invert")
     assert result.code == 0 and "tiny-invert is bundled already" in result.err
-
-
-def process(folder: Path, hub: Hub) -> dict[str, object]:
-    """How a command line is started as a process of its own, which finds the Hub by HF_ENDPOINT alone."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-        "HF_ENDPOINT": hub.address,
-        "HF_HOME": str(folder / "hf"),
-        "HF_TOKEN": "hf_secret",
-        "P2S2P_ZOO": str(folder / "zoo"),
-        "P2S2P_HOME": str(folder / "home"),
-    }
-    command = [sys.executable, "-m", "pixel2style2pixel_cli", *ACCEPTED]
-    return {"args": command, "env": environment, "cwd": folder, "stderr": subprocess.PIPE, "text": True}
-
-
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_killed_in_the_middle_the_same_command_goes_on(hub: Hub, folder: Path, tmp_path: Path) -> None:
-    piece = 10 * 1024 * 1024  # what huggingface_hub writes at a time
-    (folder / "zoo").mkdir()
-    content = torch.load(write_published(tmp_path / FILE, tiny_model()), weights_only=True)
-    torch.save({**content, "optimizer": torch.zeros(3_000_000)}, tmp_path / FILE)
-    data = (tmp_path / FILE).read_bytes()
-    write_card(folder, data, hf("first/repo"))
-    file = hub.add("first/repo", FILE, HubFile(data, stall=threading.Event(), stalls_after=piece + 4096))
-    running = subprocess.Popen(**process(folder, hub))  # type: ignore[call-overload]
-    parts, deadline = [], time.monotonic() + 60
-    while not any(part.stat().st_size == piece for part in parts):
-        assert time.monotonic() < deadline and running.poll() is None, running.communicate()
-        time.sleep(0.05)
-        parts = list((folder / "home").rglob("*.part"))
-    running.send_signal(signal.SIGKILL)
-    running.communicate()
-    assert file.stall is not None
-    file.stall.set()
-    file.stall = None
-    done = subprocess.run(**process(folder, hub), check=False)  # type: ignore[call-overload]
-    assert (done.returncode, done.stderr) == (0, "")
-    assert hub.asked("GET", "/store")[-1].range == f"bytes={piece}-"
-    pulled = installed(folder)
-    assert not (folder / "hf" / "hub").exists()  # neither does huggingface_hub keep a copy
-    assert all(name.startswith("models/") for name in cached(folder))
-    from pixel2style2pixel_cli.convert.adopt import import_model
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("P2S2P_ZOO", str(folder / "zoo"))
-        patch.setenv("P2S2P_HOME", str(folder / "other"))
-        import_model(NAME, tmp_path / FILE)
-    assert contents(folder / "other" / "models" / NAME) == pulled

@@ -65,7 +65,7 @@ def test_the_way_is_reported_in_bytes(hub: Hub, home: Path) -> None:
 def test_what_was_sent_wrong_is_an_integrity_error_and_what_was_not_sent_a_missing_one(hub: Hub) -> None:
     wrong = at(hub, "a/a", HubFile(bytes(len(DATA))))
     absent = Source(kind="https", address=f"{hub.store}/nowhere/{COMMIT}/w.pt")
-    with pytest.raises(IntegrityError, match="sent another file: sha256 .*; .*: not found"):
+    with pytest.raises(IntegrityError, match=r"sent another file: sha256 .*; .*: not found"):
         fetch(weight(wrong, absent))
     with pytest.raises(MissingError, match="not found"):
         fetch(weight(absent))
