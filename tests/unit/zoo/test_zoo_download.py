@@ -85,6 +85,29 @@ def test_a_checked_file_of_an_earlier_call_is_used_and_a_damaged_one_is_not(hub:
     assert fetch(file).read_bytes() == DATA
 
 
+@pytest.mark.parametrize("variable", ["P2S2P_OFFLINE", "HF_HUB_OFFLINE"])
+def test_a_variable_forbids_connections_to_python_as_well(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(MissingError, match="no connection may be opened"):
+        fetch(weight(at(hub, "a/a", HubFile(DATA))))
+    assert hub.requests == []
+
+
+def test_a_server_that_fails_for_a_while_costs_nothing_that_was_fetched(hub: Hub) -> None:
+    file = weight(at(hub, "a/a", HubFile(DATA, store_status=503)))
+    part = download_path(file).with_name("w.pt.part")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(DATA[:5000])
+    with pytest.raises(MissingError, match=r"the server failed \(503\)"):
+        fetch(file)
+    assert part.read_bytes() == DATA[:5000]
+    hub.files[f"a/a/{COMMIT}/w.pt"].store_status = 200
+    assert fetch(file).read_bytes() == DATA
+    assert [request.range for request in hub.requests] == ["bytes=5000-", "bytes=5000-"]
+
+
 def test_nothing_is_fetched_that_could_not_be_checked(hub: Hub) -> None:
     file = weight(at(hub, "a/a", HubFile(DATA)), sha256=None)
     with pytest.raises(MissingError, match="no known sha256") as caught:
