@@ -25,7 +25,7 @@ STATUS = {
     401: "needs a login (401); HF_TOKEN gives one",
     403: "refuses access (403)",
     404: "not found (404)",
-    416: "has fewer bytes than were fetched before (416)",
+    416: "has fewer bytes than another source sent (416)",
     429: "too many requests (429)",
 }
 
@@ -92,9 +92,9 @@ def hub_file(source: Source, weight: WeightFile) -> tuple[str, int | None]:
 def transfer(address: str, part: Path, size: int | None, *, hub: bool, label: str, on_event: OnEvent) -> None:
     """Fetch what ``part`` lacks of the ``size`` bytes at ``address``; the login of HF_TOKEN goes to the Hub only.
 
-    huggingface_hub's cache is not used: its downloads begin anew after a killed process. A cut connection is resumed a
-    few times at once, by the library, at the last whole piece of 10 MB. After a SourceError ``part`` is still there
-    only where a later call may go on from it.
+    huggingface_hub's cache is not used: its downloads begin anew after a killed process. The library writes pieces of
+    10 MB, so that much may be fetched twice after a cut. After a SourceError ``part`` is still there only where a
+    later call may go on from it.
     """
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers
@@ -127,7 +127,7 @@ def _explained() -> Iterator[None]:
         yield
     except HfHubHTTPError as error:
         status = int(getattr(error.response, "status_code", 0))
-        raise SourceError(STATUS.get(status, f"the server failed ({status})"), keep=status != 416) from error
+        raise SourceError(STATUS.get(status, f"the server failed ({status})"), keep=True) from error
     except HFValidationError as error:
         raise SourceError("is no name of a repository") from error
     except Exception as error:

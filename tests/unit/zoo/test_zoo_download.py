@@ -85,6 +85,16 @@ def test_a_checked_file_of_an_earlier_call_is_used_and_a_damaged_one_is_not(hub:
     assert fetch(file).read_bytes() == DATA
 
 
+def test_a_shorter_file_elsewhere_does_not_spoil_what_was_fetched(hub: Hub) -> None:
+    short, whole = at(hub, "a/a", HubFile(DATA[:4000])), at(hub, "b/b", HubFile(DATA))
+    file = weight(short, whole)
+    part = download_path(file).with_name("w.pt.part")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(DATA[:5000])
+    assert fetch(file).read_bytes() == DATA
+    assert [request.range for request in hub.requests] == ["bytes=5000-", "bytes=5000-"]
+
+
 @pytest.mark.parametrize("variable", ["P2S2P_OFFLINE", "HF_HUB_OFFLINE"])
 def test_a_variable_forbids_connections_to_python_as_well(
     hub: Hub, monkeypatch: pytest.MonkeyPatch, variable: str
