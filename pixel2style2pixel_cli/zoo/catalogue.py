@@ -40,6 +40,7 @@ def card_fields(name: str) -> dict[str, Any]:
         "title": card.title,
         "tasks": list(card.tasks),
         "rank": card.rank,
+        "auto": card.auto,
         "licence": card.licence,
         "commercial_ok": card.commercial_ok,
         "bundled": card.bundled,

@@ -106,6 +106,29 @@ def test_a_plain_address_gets_no_login(cli: Call, hub: Hub, folder: Path, checkp
     assert hub.asked("HEAD") == []
 
 
+def test_a_generator_is_pulled_by_itself(cli: Call, hub: Hub, folder: Path) -> None:
+    import torch
+    from tiny_zoo import GENERATOR
+
+    from pixel2style2pixel_cli.convert.rosinality import publish_generator
+
+    state, average = publish_generator(GENERATOR, tiny_model().generator)
+    torch.save({"g_ema": state, "latent_avg": average}, folder / FILE)
+    data = (folder / FILE).read_bytes()
+    write_card(folder, data, hf("first/repo"))
+    card = folder / "zoo" / NAME / "model.toml"
+    text = card.read_text(encoding="utf-8")
+    encoder = text[text.index("[spec.encoder]") : text.index("[spec.generator]")]
+    card.write_text(text.replace(encoder, "").replace('tasks = ["invert"]', "tasks = []"), encoding="utf-8")
+    hub.add("first/repo", FILE, HubFile(data))
+    result = cli(*PULL, "--accept-licence", "--json")
+    assert (result.code, list(result.rows[0]["files"])) == (0, ["generator"])
+    assert set(installed(folder)) == {"generator.safetensors", "installed.json"}
+    (shown,) = cli("models", "show", NAME, "--json").rows
+    assert (shown["weights"][0]["grade"], shown["auto"]) == ("none", True)
+    assert list(shown["installed"]) == ["generator"]
+
+
 PAGE = b"<!DOCTYPE html><html><title>Quota exceeded</title></html>"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 
