@@ -18,6 +18,8 @@ PREFIX = "P2S2P_"
 Kind = Literal["value", "flag", "count", "list", "pairs"]
 Scalar = str | bool | int | list[str]
 
+OFFLINE_VARIABLES = ("P2S2P_OFFLINE", "HF_HUB_OFFLINE")
+
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -122,6 +124,11 @@ def _read_environment(reader: _Reader, command: str, options: Sequence[Option], 
         reader.take(by_key["shard"], shard, "the environment", "SLURM_PROCID")
 
 
+def is_offline() -> bool:
+    """Whether a variable forbids connections: for Python callers, whose options no variable fills in."""
+    return any(os.environ.get(name, "").lower() in _TRUE for name in OFFLINE_VARIABLES)
+
+
 def _split(option: Option, text: str) -> str | list[str]:
     """Lists in a variable: folders as in PATH, ``key=value`` pairs by spaces."""
     if option.kind == "list":
@@ -133,8 +140,8 @@ def _shared_variables(command: str) -> Iterator[tuple[str, str]]:
     """Variables that stand for one option of any command, and the option."""
     yield "P2S2P_DEVICE", "device"
     yield "P2S2P_DTYPE", "dtype"
-    yield "P2S2P_OFFLINE", "offline"
-    yield "HF_HUB_OFFLINE", "offline"
+    for name in OFFLINE_VARIABLES:
+        yield name, "offline"
     yield f"P2S2P_MODEL_{command.upper()}", "model"
 
 

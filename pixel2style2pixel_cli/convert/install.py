@@ -20,11 +20,11 @@ from torch import Tensor
 from pixel2style2pixel_cli.convert.digest import tensor_digest
 from pixel2style2pixel_cli.convert.psp import Converted
 from pixel2style2pixel_cli.errors import OutputError
+from pixel2style2pixel_cli.zoo.find import require_space
 from pixel2style2pixel_cli.zoo.verify import INSTALL_RECORD, sha256_file
 
 METADATA_KEY = "p2s2p"
 METADATA_SCHEMA = 1
-SPARE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,12 +107,7 @@ def _replaced_folder(destination: Path, needed: int) -> Iterator[Path]:
     old = destination.with_name(f".{destination.name}.{mark}.old")
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(destination.parent).free
-        if free < needed + SPARE_BYTES:
-            raise OutputError(
-                f"{destination.parent} has {free / 1e9:.1f} GB free, {(needed + SPARE_BYTES) / 1e9:.1f} GB are needed",
-                "free some space, or set P2S2P_HOME to a folder on another disk",
-            )
+        require_space(destination.parent, needed)
         folder.mkdir()
         yield folder
         if destination.exists():

@@ -75,7 +75,6 @@ class TaskRun:
         self.writer = Writer(engine.model, plan, options, stdout, self.tiles)
         self.counts = _Counts()
         self.busy = 0.0
-        self._stopped = False
         self._done = 0
 
     def run(self) -> Summary:

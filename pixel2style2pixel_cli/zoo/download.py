@@ -5,27 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pixel2style2pixel_cli.config import is_offline
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError, OutputError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
 from pixel2style2pixel_cli.zoo.cards import Card, Source, WeightFile
-from pixel2style2pixel_cli.zoo.find import home_folder, how_to_import
+from pixel2style2pixel_cli.zoo.find import home_folder, how_to_import, require_space
 from pixel2style2pixel_cli.zoo.transfer import SourceError, hub_file, remove_part, transfer
 from pixel2style2pixel_cli.zoo.verify import sha256_file
 
 MIRROR_VARIABLE = "P2S2P_MIRROR"
-OFFLINE_VARIABLES = ("P2S2P_OFFLINE", "HF_HUB_OFFLINE")
-SPARE_BYTES = 16 << 20
 LOCK_SECONDS = 1.0
-
-
-def is_offline() -> bool:
-    """Whether a variable forbids connections."""
-    return any(os.environ.get(name, "").lower() in ("1", "true", "yes", "on") for name in OFFLINE_VARIABLES)
 
 
 def download_path(weight: WeightFile) -> Path:
@@ -156,23 +149,13 @@ def _complete(address: str, part: Path, size: int | None, hub: bool, weight: Wei
     with _writing(part):
         part.parent.mkdir(parents=True, exist_ok=True)
         if size is not None:
-            _require_space(part, size)
+            # the rest of the file, and its converted copy
+            require_space(part.parent, 2 * size - (part.stat().st_size if part.exists() else 0))
         transfer(address, part, size, hub=hub, label=weight.file, on_event=on_event)
         found = sha256_file(part)
         if found != weight.sha256:
             remove_part(part)
             raise SourceError(f"sent another file: sha256 {found}, expected {weight.sha256}", wrong=True)
-
-
-def _require_space(part: Path, size: int) -> None:
-    """OutputError unless the rest of the file and its converted copy have room."""
-    needed = 2 * size - (part.stat().st_size if part.exists() else 0) + SPARE_BYTES
-    free = shutil.disk_usage(part.parent).free
-    if free < needed:
-        raise OutputError(
-            f"{home_folder()} has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed",
-            "free some space, or set P2S2P_HOME to a folder on another disk",
-        )
 
 
 @contextlib.contextmanager

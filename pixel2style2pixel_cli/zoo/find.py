@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import difflib
 import os
+import shutil
 import tomllib
 from pathlib import Path
 
-from pixel2style2pixel_cli.errors import MissingError, P2S2PError, UsageError
+from pixel2style2pixel_cli.errors import MissingError, OutputError, P2S2PError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
 from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, WeightFile, load_card
 
 PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 DISTRIBUTION = "pixel2style2pixel-cli"
+SPARE_BYTES = 16 << 20
 
 
 def zoo_folder() -> Path:
@@ -54,6 +56,16 @@ def home_folder() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("p2s2p", appauthor=False))
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Raise OutputError unless ``needed`` bytes and a little more are free where ``folder`` lies."""
+    free, needed = shutil.disk_usage(folder).free, needed + SPARE_BYTES
+    if free < needed:
+        raise OutputError(
+            f"{folder} has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed",
+            "free some space, or set P2S2P_HOME to a folder on another disk",
+        )
 
 
 def install_folder(name: str) -> Path:
