@@ -2,123 +2,56 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from pixel2style2pixel_cli.errors import InputError, UsageError
-from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Status, Summary, ignore_event
+from pixel2style2pixel_cli.events import ImageDone, OnEvent, Summary, ignore_event
+from pixel2style2pixel_cli.tasks.frontalize import FrontalizeOptions
+from pixel2style2pixel_cli.tasks.inpaint import InpaintOptions
+from pixel2style2pixel_cli.tasks.invert import InvertOptions
+from pixel2style2pixel_cli.tasks.mix import MixOptions
+from pixel2style2pixel_cli.tasks.options import MAX_PIXELS, TaskOptions, read_stdin
+from pixel2style2pixel_cli.tasks.seg2face import Seg2FaceOptions
+from pixel2style2pixel_cli.tasks.sketch2face import Sketch2FaceOptions
+from pixel2style2pixel_cli.tasks.superres import SuperresOptions
+from pixel2style2pixel_cli.tasks.table import TASKS, TRAINED
+from pixel2style2pixel_cli.tasks.toonify import ToonifyOptions
 
 if TYPE_CHECKING:
     from pixel2style2pixel_cli.convert.adopt import Imported
-    from pixel2style2pixel_cli.engine.engine import Engine
     from pixel2style2pixel_cli.face.detect import Detector
-    from pixel2style2pixel_cli.files.plan import Plan
-    from pixel2style2pixel_cli.tasks.base import RunOptions
-    from pixel2style2pixel_cli.zoo.cards import Card
 
-MAX_PIXELS = 200_000_000
+P = ParamSpec("P")
 
 
-def _read_stdin() -> bytes:
-    return sys.stdin.buffer.read()
+def _task(make_options: Callable[P, TaskOptions]) -> Callable[Concatenate[Sequence[str | Path], P], Summary]:
+    """The function of one task: inputs, then the options of its command as keywords."""
+
+    def run(inputs: Sequence[str | Path], /, *args: P.args, **options: P.kwargs) -> Summary:
+        from pixel2style2pixel_cli.tasks.start import run_task
+
+        return run_task(inputs, make_options(*args, **options))
+
+    run.__doc__ = make_options.__doc__
+    first = inspect.Parameter("inputs", inspect.Parameter.POSITIONAL_ONLY)
+    shown = inspect.Signature([first, *inspect.signature(make_options).parameters.values()])
+    run.__signature__ = shown  # type: ignore[attr-defined]
+    return run
 
 
-def _write_stdout(data: bytes) -> object:
-    return sys.stdout.buffer.write(data)
-
-
-def invert(
-    inputs: Sequence[str | Path],
-    *,
-    out: str | Path | None = None,
-    model: str = "auto",
-    align: Literal["auto", "always", "never"] = "auto",
-    face: str = "best",
-    on_no_face: Literal["skip", "fail", "crop"] = "skip",
-    detector: str = "dlib",
-    detector_threshold: float = 0.0,
-    paste: bool = False,
-    debug_align: bool = False,
-    optimize: int = 0,
-    device: str = "auto",
-    dtype: str = "auto",
-    batch_size: int | Literal["auto"] = "auto",
-    seed: int = 0,
-    noise: Literal["fixed", "random", "off"] = "fixed",
-    recursive: bool = False,
-    existing: Literal["error", "skip", "overwrite", "rename"] = "error",
-    name: str = "{stem}",
-    format: Literal["png", "jpg", "webp"] = "png",
-    save_latents: bool = False,
-    grid: Literal["none", "pair", "sheet"] = "none",
-    keep_exif: bool = False,
-    metadata: bool = True,
-    fail_fast: bool = False,
-    dry_run: bool = False,
-    shard: str | None = None,
-    max_pixels: int = MAX_PIXELS,
-    offline: bool = False,
-    stdin: Callable[[], bytes] = _read_stdin,
-    stdout: Callable[[bytes], object] = _write_stdout,
-    on_event: OnEvent = ignore_event,
-) -> Summary:
-    """Find the code of each face in ``inputs`` and write its reconstruction; ``p2s2p invert`` explains the options.
-
-    Failures of single inputs are events and counts of the summary; everything else raises a P2S2PError. ``offline`` is
-    a promise that holds anyway: no model is fetched by this function.
-    """
-    from pixel2style2pixel_cli.tasks.base import RunOptions
-    from pixel2style2pixel_cli.zoo.find import choose_model
-
-    options = RunOptions(
-        command="invert",
-        format=format,
-        seed=seed,
-        noise=noise,
-        optimize=optimize,
-        paste=paste,
-        debug_align=debug_align,
-        save_latents=save_latents,
-        grid=grid,
-        keep_exif=keep_exif,
-        metadata=metadata,
-        fail_fast=fail_fast,
-        max_pixels=max_pixels,
-        many_faces=face in ("all", "left-to-right"),
-    )
-    card = choose_model("invert", model)
-    plan = _make_plan(inputs, out, options, card, recursive, name, existing, shard, stdin, face)
-    on_event(Notice(message=f"model: {card.name} ({_origin(card)})"))
-    if dry_run:
-        return _report_plan(plan, card, on_event)
-    finder = None if align == "never" else _load_detector(detector, detector_threshold)
-    # Hundreds of small steps add up; half precision would round them away.
-    engine = _load_engine(card, device, "float32" if optimize and dtype == "auto" else dtype, batch_size, on_event)
-
-    from pixel2style2pixel_cli.tasks.invert import InvertTask
-    from pixel2style2pixel_cli.tasks.run import TaskRun
-
-    task = InvertTask(
-        input_size=engine.model.encoder_spec.input_size,
-        target_size=engine.model.generator_spec.resolution if options.needs_target else None,
-        detector=finder,
-        align=align,
-        face=face,
-        on_no_face=on_no_face,
-    )
-    run = TaskRun(
-        task,
-        engine,
-        plan,
-        options,
-        stdin=stdin,
-        stdout=stdout,
-        on_event=on_event,
-        stop_at_no_face=on_no_face == "fail",
-    )
-    return run.run()
+# Each takes its inputs and the options of the command of the same name, and returns the counts of the run. Failures of
+# single inputs are events and counts; everything else raises a P2S2PError. None of them fetches a model.
+invert = _task(InvertOptions)
+frontalize = _task(FrontalizeOptions)
+sketch2face = _task(Sketch2FaceOptions)
+seg2face = _task(Seg2FaceOptions)
+superres = _task(SuperresOptions)
+inpaint = _task(InpaintOptions)
+toonify = _task(ToonifyOptions)
+mix = _task(MixOptions)
 
 
 def list_faces(
@@ -130,7 +63,7 @@ def list_faces(
     max_pixels: int = MAX_PIXELS,
     shard: str | None = None,
     offline: bool = False,
-    stdin: Callable[[], bytes] = _read_stdin,
+    stdin: Callable[[], bytes] = read_stdin,
     on_event: OnEvent = ignore_event,
 ) -> list[dict[str, Any]]:
     """Every face of every input: input, face (its index, best first), score, box (left, top, right, bottom)."""
@@ -226,6 +159,13 @@ def import_model(name: str, file: str | Path, on_event: OnEvent = ignore_event) 
     return _import_fields(adopt(name, Path(file), on_event))
 
 
+def blend_models(structure: str, look: str, name: str, *, at: int, width: float = 0.0) -> dict[str, Any]:
+    """Install a generator with the layers of ``structure`` below ``at`` px and of ``look`` from there on."""
+    from pixel2style2pixel_cli.engine.blending import install_blend
+
+    return install_blend(structure, look, name, at=at, width=width)
+
+
 def show_file(path: str | Path) -> dict[str, Any]:
     """How a picture was made, or what a latent or weight file holds."""
     from pixel2style2pixel_cli.files.describe import describe_file
@@ -262,6 +202,7 @@ def train_encoder(
     *,
     generator: str,
     task: str = "invert",
+    teacher: str | None = None,
     preset: str | None = None,
     overrides: Mapping[str, str] | None = None,
     steps: int | None = None,
@@ -275,46 +216,13 @@ def train_encoder(
     """Train an encoder into W+ of a frozen generator; ``p2s2p train encoder`` explains the options."""
     from pixel2style2pixel_cli.training.start import start_encoder
 
-    if task != "invert":
-        raise UsageError(f"no training task {task!r}", "use --task invert")
+    if task not in TRAINED:
+        raise UsageError(f"no training task {task!r}", f"tasks: {', '.join(TRAINED)}")
     return start_encoder(
-        data, out, generator=generator, preset=preset or "psp-invert", overrides=_with_steps(overrides, steps),
-        start=start, device=device, seed=seed, resume=resume, check=check, on_event=on_event,
+        data, out, generator=generator, kind=TASKS[task].kind, teacher=teacher, preset=preset or f"psp-{task}",
+        overrides=_with_steps(overrides, steps), start=start, device=device, seed=seed, resume=resume, check=check,
+        on_event=on_event,
     )  # fmt: skip
-
-
-def _make_plan(
-    inputs: Sequence[str | Path],
-    out: str | Path | None,
-    options: RunOptions,
-    card: Card,
-    recursive: bool,
-    name: str,
-    existing: Literal["error", "skip", "overwrite", "rename"],
-    shard: str | None,
-    stdin: Callable[[], bytes],
-    face: str,
-) -> Plan:
-    from pixel2style2pixel_cli.files.plan import make_plan, parse_shard
-
-    return make_plan(
-        [str(i) for i in inputs],
-        out=None if out is None else str(out),
-        command=options.command,
-        recursive=recursive,
-        name=name,
-        format=options.format,
-        existing=existing,
-        many_faces=options.many_faces,
-        latents=options.save_latents,
-        shard=parse_shard(shard) if shard else None,
-        stdin=stdin,
-        model=card.name,
-        seed=options.seed,
-        face=int(face) if face.isdigit() else 0,
-        companions=options.companions,
-        shared=("sheet",) if options.grid == "sheet" else (),
-    )
 
 
 def _load_detector(name: str, threshold: float) -> Detector:
@@ -322,48 +230,6 @@ def _load_detector(name: str, threshold: float) -> Detector:
     from pixel2style2pixel_cli.zoo.landmarks import find_landmarks
 
     return load_detector(name, landmarks=find_landmarks(), threshold=threshold)
-
-
-def _load_engine(card: Card, device: str, dtype: str, batch_size: int | Literal["auto"], on_event: OnEvent) -> Engine:
-    from pixel2style2pixel_cli.device import keep_freed_memory, resolve_device, resolve_dtype
-    from pixel2style2pixel_cli.engine.batching import BatchSize, first_batch_size
-    from pixel2style2pixel_cli.engine.engine import Engine
-    from pixel2style2pixel_cli.engine.loading import load_model
-
-    chosen = resolve_device(device)
-    if device == "auto":
-        on_event(Notice(message=f"device: {chosen}"))
-    if chosen.type == "cpu":
-        keep_freed_memory()
-    low_precision_ok = bool(card.measured.get("bfloat16_ok", False))
-    precision = resolve_dtype(dtype, chosen, low_precision_ok=low_precision_ok)
-    per_image = card.measured.get("bytes_per_image")
-    asked = None if batch_size == "auto" else batch_size
-    size = first_batch_size(asked, chosen, per_image if isinstance(per_image, int) else None)
-    return Engine(load_model(card, chosen, precision), chosen, precision, BatchSize(size, on_event))
-
-
-def _report_plan(plan: Plan, card: Card, on_event: OnEvent) -> Summary:
-    for item in plan.items:
-        status: Status = "failed" if item.problem is not None else "skipped" if item.status == "skip" else "ok"
-        done = ImageDone(
-            input=item.label, status=status, model=card.name, output=str(item.output), message=item.problem,
-            latent=None if item.latent is None else str(item.latent), hint=item.hint or None,
-        )  # fmt: skip
-        on_event(done)
-    return Summary(
-        ok=len(plan.todo), skipped=len(plan.skipped), no_face=0, failed=len(plan.problems), ignored=plan.ignored,
-        seconds=0.0, device="none", dtype="none", model=card.name,
-    )  # fmt: skip
-
-
-def _origin(card: Card) -> str:
-    resolution = card.generator.get("resolution")
-    if resolution is None:
-        from pixel2style2pixel_cli.zoo.find import generator_card_of
-
-        resolution = generator_card_of(card).generator.get("resolution")
-    return f"{'bundled' if card.bundled else 'installed'}, {resolution} px"
 
 
 def _import_fields(done: Imported) -> dict[str, Any]:

@@ -27,6 +27,14 @@ def tiny_zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def task_zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a model for every task, to be read only."""
+    from tiny_zoo import write_task_zoo
+
+    return write_task_zoo(tmp_path_factory.mktemp("tasks"))
+
+
+@pytest.fixture(scope="session")
 def checked_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home folder that remembers the hash of the landmark file, so that 100 MB are hashed once."""
     return tmp_path_factory.mktemp("home")

@@ -18,6 +18,7 @@ from pixel2style2pixel_cli.convert.rosinality import publish_generator
 from pixel2style2pixel_cli.networks.psp import EncoderSpec
 from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec
+from pixel2style2pixel_cli.zoo.cards import CARD_FILE
 
 SIDE = 32
 GENERATOR = GeneratorSpec(
@@ -25,6 +26,14 @@ GENERATOR = GeneratorSpec(
 )
 ENCODER = EncoderSpec(kind="psp", input_size=SIDE, units=(1, 1, 1, 1), widths=(8, 16, 24, 32), head_width=16)
 BLANK = "0" * 64
+# The channels of each task's encoder, and the [input] section of its card.
+TASK_INPUTS = {
+    "frontalize": (3, 'kind = "photo"'),
+    "sketch2face": (1, 'kind = "sketch"\nalign = "none"'),
+    "seg2face": (19, 'kind = "labels"\nalign = "none"\nschema = "celebamask-19"'),
+    "superres": (3, 'kind = "lowres"'),
+    "inpaint": (4, 'kind = "masked"'),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,26 +64,61 @@ def tiny_model(seed: int = 0) -> TinyModel:
 
 def write_zoo(folder: Path, model: TinyModel) -> Path:
     """Two cards with their weights: ``tiny-generator`` and ``tiny-invert``, which uses it."""
-    files = {
-        "tiny-generator": ("generator", model.generator, dataclasses.asdict(GENERATOR)),
-        "tiny-invert": ("encoder", model.encoder, dataclasses.asdict(ENCODER)),
-    }
-    for name, (role, state, spec) in files.items():
-        (folder / name).mkdir(parents=True)
-        path = folder / name / f"{role}.safetensors"
-        save_file(state, path, metadata=weight_metadata(role, spec, tensor_digest(state), "MIT", BLANK))
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        tasks = '["invert"]' if role == "encoder" else "[]"
-        shared = 'generator_model = "tiny-generator"\n' if role == "encoder" else ""
-        values = "\n".join(f"{key} = {list(v) if isinstance(v, tuple) else repr(v)}" for key, v in spec.items())
-        (folder / name / "model.toml").write_text(
-            f'name = "{name}"\ntitle = "Noise, for tests"\ntasks = {tasks}\nrank = 1\nlicence = "MIT"\n'
-            f"commercial_ok = true\nbundled = true\n{shared}\n[spec.{role}]\n{values}\n\n"
-            f'[[weights]]\nrole = "{role}"\nfile = "{path.name}"\nsha256 = "{digest}"\n'
-            f"size = {path.stat().st_size}\n",
-            encoding="utf-8",
-        )
+    _write_model(folder, "tiny-generator", "generator", model.generator, GENERATOR)
+    _write_model(folder, "tiny-invert", "encoder", model.encoder, ENCODER, ("invert", "mix"), 'kind = "photo"')
     return folder
+
+
+def write_task_zoo(folder: Path) -> Path:
+    """A model for every task, all but ``tiny-toonify`` with the codes of ``tiny-generator``."""
+    write_zoo(folder, tiny_model())
+    for number, (task, (channels, rule)) in enumerate(TASK_INPUTS.items(), 2):
+        spec = dataclasses.replace(ENCODER, input_channels=channels)
+        state = {**_encoder_state(spec, number), "latent_avg": tiny_model().encoder["latent_avg"]}
+        _write_model(folder, f"tiny-{task}", "encoder", state, spec, (task,), rule)
+    _write_model(folder, "tiny-toon-generator", "generator", tiny_model(1).generator, GENERATOR)
+    (folder / "tiny-toonify").mkdir()
+    (folder / "tiny-toonify" / CARD_FILE).write_text(
+        'name = "tiny-toonify"\ntasks = ["toonify"]\nlicence = "MIT"\nbundled = true\n'
+        'encoder_model = "tiny-invert"\ngenerator_model = "tiny-toon-generator"\n[mixing]\nlayers = "4-"\n',
+        encoding="utf-8",
+    )
+    return folder
+
+
+def _encoder_state(spec: EncoderSpec, seed: int) -> dict[str, Tensor]:
+    torch.manual_seed(seed)
+    encoder = build_encoder(spec, GENERATOR.n_styles, GENERATOR.style_dim)
+    for module in encoder.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_var.fill_(0.1)
+    return encoder.state_dict()
+
+
+def _write_model(
+    folder: Path,
+    name: str,
+    role: str,
+    state: dict[str, Tensor],
+    spec: EncoderSpec | GeneratorSpec,
+    tasks: tuple[str, ...] = (),
+    rule: str = "",
+) -> None:
+    """One card with its weight file; an encoder works with ``tiny-generator`` and mixes from row 4 on."""
+    (folder / name).mkdir(parents=True)
+    path, values = folder / name / f"{role}.safetensors", dataclasses.asdict(spec)
+    save_file(state, path, metadata=weight_metadata(role, values, tensor_digest(state), "MIT", BLANK))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    shared = 'generator_model = "tiny-generator"\n' if role == "encoder" else ""
+    lines = "\n".join(f"{key} = {list(v) if isinstance(v, tuple) else repr(v)}" for key, v in values.items())
+    ends = f'[input]\n{rule}\n[mixing]\nlayers = "4-"\n\n' if role == "encoder" else ""
+    (folder / name / CARD_FILE).write_text(
+        f'name = "{name}"\ntitle = "Noise, for tests"\ntasks = {list(tasks)}\nrank = 1\nlicence = "MIT"\n'
+        f"commercial_ok = true\nbundled = true\n{shared}\n[spec.{role}]\n{lines}\n\n{ends}"
+        f'[[weights]]\nrole = "{role}"\nfile = "{path.name}"\nsha256 = "{digest}"\n'
+        f"size = {path.stat().st_size}\n",
+        encoding="utf-8",
+    )
 
 
 def write_published(path: Path, model: TinyModel) -> Path:

@@ -7,25 +7,30 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.main import get_command
 
 from pixel2style2pixel_cli import __version__
-from pixel2style2pixel_cli.cli import invert, models, show, train
+from pixel2style2pixel_cli.cli import models, show, train
 from pixel2style2pixel_cli.cli.group import Group
 from pixel2style2pixel_cli.cli.usage import usage_error
 from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.output import Output
+from pixel2style2pixel_cli.tasks.table import TASKS
 
 PROGRAM = "p2s2p"
 INTERRUPTED = 130
 
 app = typer.Typer(name=PROGRAM, cls=Group, no_args_is_help=True, rich_markup_mode="rich")
-app.command("invert", epilog=invert.EXAMPLES)(invert.invert)
+for _task in TASKS:
+    # the module of a command has its name
+    _module = import_module(f"{__package__}.{_task}")
+    app.command(_task, epilog=_module.EXAMPLES)(getattr(_module, _task))
 app.add_typer(train.app, name="train", help="Train a generator, or an encoder for one.")
-app.add_typer(models.app, name="models", help="List, show, pull, import, verify and remove models.")
+app.add_typer(models.app, name="models", help="List, show, pull, import, blend, verify and remove models.")
 app.command("show")(show.show)
 
 
@@ -88,8 +93,8 @@ def resume_command(arguments: Sequence[str]) -> str | None:
     words = list(arguments)
     if words[:1] == ["train"]:
         again = [word for word in words if word != "--no-resume"]
-    elif words[:1] == ["invert"] and not {"-", "-o-", "--out=-", "--list-faces"} & set(words):
-        again = ["invert", "--skip-existing", *_without_policy(words[1:])]
+    elif words and words[0] in TASKS and not {"-", "-o-", "--out=-", "--list-faces"} & set(words):
+        again = [words[0], "--skip-existing", *_without_policy(words[1:])]
     elif words[:2] == ["models", "pull"]:
         again = words
     else:

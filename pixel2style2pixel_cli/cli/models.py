@@ -23,6 +23,18 @@ ModelNames = Annotated[
 ]
 SomeNames = Annotated[list[str], typer.Argument(metavar="NAME", help="Names from models list.")]
 WeightFile = Annotated[str, typer.Argument(metavar="FILE", help="The weight file as it was published.")]
+StructureName = Annotated[
+    str, typer.Argument(metavar="STRUCTURE", help="Generator of shapes: a name from models list, or its file.")
+]
+LookName = Annotated[str, typer.Argument(metavar="LOOK", help="Generator of the manner, built like the first.")]
+BlendName = Annotated[str, typer.Argument(metavar="NAME", help="What the new model is called.")]
+AtOption = Annotated[
+    int, o.value("--at", metavar="RES", panel=o.MODEL, help="First resolution that LOOK draws, such as 32.")
+]
+WidthOption = Annotated[
+    float,
+    o.value("--width", metavar="W", min=0, panel=o.MODEL, help="Doublings of resolution that mix both; 0 switches."),
+]
 
 COLUMNS = ("name", "tasks", "state", "size", "licence", "commercial use", "title")
 
@@ -155,6 +167,31 @@ def import_model(
     output.close()
     if json:
         output.json_line({"event": "import", "schema": SCHEMA, **result})
+    elif not quiet:
+        output.record(result)
+    return 0
+
+
+@app.command(epilog="Examples:\n\np2s2p models blend mini-generator runs/toon my-toon --at 32")
+def blend(
+    context: typer.Context,
+    structure: StructureName,
+    look: LookName,
+    name: BlendName,
+    at: AtOption,
+    width: WidthOption = 0.0,
+    json: o.JsonOption = False,
+    quiet: o.QuietOption = False,
+    color: o.ColorOption = "auto",
+    config: o.ConfigOption = None,
+) -> int:
+    """Make a generator of two: coarse layers of one, fine layers of the other (Pinkney and Adler 2020)."""
+    output = start_output(context, json=json, quiet=quiet, verbose=0, color=color)
+    from pixel2style2pixel_cli import api
+
+    result = api.blend_models(structure, look, name, at=at, width=width)
+    if json:
+        output.json_line({"event": "blend", "schema": SCHEMA, **result})
     elif not quiet:
         output.record(result)
     return 0

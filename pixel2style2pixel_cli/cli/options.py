@@ -8,20 +8,17 @@ import typer
 
 from pixel2style2pixel_cli.cli.defaults import apply_config
 from pixel2style2pixel_cli.output import Colour
+from pixel2style2pixel_cli.tasks.options import Align, Existing, Grid, ImageFormat, Noise, OnNoFace
 
 OUTPUT = "Output"
 FACES = "Faces"
 MODEL = "Model and device"
+STYLES = "Styles mixed in"
+TASK = "This task"
 RUN = "Run"
 DATA = "Data and run folder"
 MESSAGES = "Messages and configuration"
 
-Align = Literal["auto", "always", "never"]
-OnNoFace = Literal["skip", "fail", "crop"]
-Existing = Literal["error", "skip", "overwrite", "rename"]
-Format = Literal["png", "jpg", "webp"]
-Grid = Literal["none", "pair", "sheet"]
-Noise = Literal["fixed", "random", "off"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 FACE_CHOICES = ("best", "largest", "all", "left-to-right")
 
@@ -50,11 +47,13 @@ def check_face(value: str) -> str:
     return value
 
 
+INPUTS_HELP = ": files, folders, quoted globs, - for standard input, @list.txt for a list of paths."
+
 Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT",
-        help="Photographs: files, folders, quoted globs, - for standard input, @list.txt for a list of paths.",
+        help="Photographs" + INPUTS_HELP,
     ),
 ]
 
@@ -73,14 +72,22 @@ SkipExistingOption = Annotated[bool, flag("--skip-existing", panel=OUTPUT, help=
 OverwriteOption = Annotated[bool, flag("--overwrite", panel=OUTPUT, help="Short for --existing overwrite.")]
 NameOption = Annotated[str, value("--name", metavar="TEMPLATE", panel=OUTPUT, help=NAME_HELP)]
 FormatOption = Annotated[
-    Format, value("--format", metavar="TYPE", panel=OUTPUT, help="png, jpg or webp, for outputs in a folder.")
+    ImageFormat, value("--format", metavar="TYPE", panel=OUTPUT, help="png, jpg or webp, for outputs in a folder.")
 ]
 SaveLatentsOption = Annotated[
     bool, flag("--save-latents", panel=OUTPUT, help="Write the code of each face beside it, as .safetensors.")
 ]
 GridOption = Annotated[
     Grid,
-    value("--grid", metavar="KIND", panel=OUTPUT, help="none, pair (input beside output) or sheet (all in one)."),
+    value(
+        "--grid",
+        metavar="KIND",
+        panel=OUTPUT,
+        help="none, pair (input beside output), row (all styles of an input) or sheet (all in one).",
+    ),
+]
+PreviewInputOption = Annotated[
+    bool, flag("--preview-input", panel=OUTPUT, help="Also save what the encoder is fed, as {stem}_input.")
 ]
 KeepExifOption = Annotated[
     bool, flag("--keep-exif/--no-keep-exif", panel=OUTPUT, help="Copy the photograph's EXIF data, place included.")
@@ -109,10 +116,8 @@ DebugAlignOption = Annotated[bool, flag("--debug-align", panel=FACES, help="Also
 # Model and device
 
 MODEL_HELP = "auto (the best installed), a name from models list, or a model.toml."
-OPTIMIZE_HELP = "Steps that optimise the code after the encoder."
 
 ModelOption = Annotated[str, value("--model", metavar="NAME", panel=MODEL, help=MODEL_HELP)]
-OptimizeOption = Annotated[int, value("--optimize", metavar="N", min=0, panel=MODEL, help=OPTIMIZE_HELP)]
 DeviceOption = Annotated[str, value("--device", metavar="DEVICE", panel=MODEL, help="auto, cpu, cuda, cuda:N or mps.")]
 DtypeOption = Annotated[
     Dtype, value("--dtype", metavar="TYPE", panel=MODEL, help="auto, float32, bfloat16 or float16.")
@@ -120,6 +125,24 @@ DtypeOption = Annotated[
 SeedOption = Annotated[int, value("--seed", metavar="N", min=0, panel=MODEL, help="Seed of everything random.")]
 NoiseOption = Annotated[
     Noise, value("--noise", metavar="KIND", panel=MODEL, help="fixed (stored maps), random (from the seed) or off.")
+]
+
+# Styles mixed in
+
+MIX_SEED_HELP = "A random style for each seed: 3, or 10-13,20; repeatable. One output for each."
+MIX_LAYERS_HELP = "Rows taken from the style: 8-11, 8-, 0,3,7-9, coarse, middle or fine."
+MIX_ALPHA_HELP = "How far those rows go to the style; 1 replaces them."
+MIX_TRUNCATION_HELP = "Pull random styles towards the average; 1 does not."
+
+MixSeedOption = Annotated[list[str] | None, value("--mix-seed", metavar="SEEDS", panel=STYLES, help=MIX_SEED_HELP)]
+MixLayersOption = Annotated[
+    str | None, value("--mix-layers", metavar="ROWS", panel=STYLES, help=MIX_LAYERS_HELP, show_default="the model's")
+]
+MixAlphaOption = Annotated[
+    float, value("--mix-alpha", metavar="A", min=0.0, max=1.0, panel=STYLES, help=MIX_ALPHA_HELP)
+]
+MixTruncationOption = Annotated[
+    float, value("--mix-truncation", metavar="P", min=0.0, max=1.0, panel=STYLES, help=MIX_TRUNCATION_HELP)
 ]
 
 # Run
@@ -182,3 +205,61 @@ ConfigOption = Annotated[
     str | None,
     value("--config", metavar="FILE", is_eager=True, callback=apply_config, panel=MESSAGES, help=CONFIG_HELP),
 ]
+
+
+# What a task may be told, in the order of its help: the fields of its options, and what is only for typing.
+TASK_OPTIONS: dict[str, Any] = {
+    "out": OutOption,
+    "recursive": RecursiveOption,
+    "existing": ExistingOption,
+    "skip_existing": SkipExistingOption,
+    "overwrite": OverwriteOption,
+    "name": NameOption,
+    "format": FormatOption,
+    "save_latents": SaveLatentsOption,
+    "grid": GridOption,
+    "preview_input": PreviewInputOption,
+    "keep_exif": KeepExifOption,
+    "metadata": MetadataOption,
+    "align": AlignOption,
+    "face": FaceOption,
+    "list_faces": ListFacesOption,
+    "on_no_face": OnNoFaceOption,
+    "detector": DetectorOption,
+    "detector_threshold": DetectorThresholdOption,
+    "paste": PasteOption,
+    "debug_align": DebugAlignOption,
+    "model": ModelOption,
+    "device": DeviceOption,
+    "dtype": DtypeOption,
+    "seed": SeedOption,
+    "noise": NoiseOption,
+    "mix_seed": MixSeedOption,
+    "mix_layers": MixLayersOption,
+    "mix_alpha": MixAlphaOption,
+    "mix_truncation": MixTruncationOption,
+    "batch_size": BatchSizeOption,
+    "dry_run": DryRunOption,
+    "shard": ShardOption,
+    "fail_fast": FailFastOption,
+    "ignore_failures": IgnoreFailuresOption,
+    "max_pixels": MaxPixelsOption,
+    "offline": OfflineOption,
+    "json": JsonOption,
+    "quiet": QuietOption,
+    "verbose": VerboseOption,
+    "color": ColorOption,
+    "config": ConfigOption,
+}
+# Of these, what no field of a task's options stands for, with its default.
+ONLY_TYPED: dict[str, Any] = {
+    "skip_existing": False,
+    "overwrite": False,
+    "list_faces": False,
+    "ignore_failures": False,
+    "json": False,
+    "quiet": False,
+    "verbose": 0,
+    "color": "auto",
+    "config": None,
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -14,12 +14,15 @@ from pixel2style2pixel_cli.cli.group import Group
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import SCHEMA
 from pixel2style2pixel_cli.output import Look, Output
+from pixel2style2pixel_cli.tasks.table import TRAINED
 
 app = typer.Typer(cls=Group, no_args_is_help=True)
 
-Task = Literal["invert"]
+TASK_HELP = f"What it is trained for: {', '.join(TRAINED)}."
+TEACHER_HELP = "An inversion model whose codes of the targets it learns; for losses.code."
 
-TaskOption = Annotated[Task, o.value("--task", metavar="TASK", panel=o.DATA, help="What it is trained for: invert.")]
+TaskOption = Annotated[str, o.value("--task", metavar="TASK", panel=o.DATA, help=TASK_HELP)]
+TeacherOption = Annotated[str | None, o.value("--teacher", metavar="MODEL", panel=o.DATA, help=TEACHER_HELP)]
 GeneratorOption = Annotated[
     str,
     o.value("--generator", metavar="MODEL", panel=o.DATA, help="A name from models list, or the file of a generator."),
@@ -72,6 +75,7 @@ def encoder(
     generator: GeneratorOption,
     out: o.RunFolderOption,
     task: TaskOption = "invert",
+    teacher: TeacherOption = None,
     start: o.StartOption = None,
     preset: o.PresetOption = None,
     set_: o.SetOption = None,
@@ -94,6 +98,7 @@ def encoder(
         data,
         Path(out),
         task=task,
+        teacher=teacher,
         generator=generator,
         preset=preset,
         overrides=_overrides(context, set_),

@@ -42,14 +42,19 @@ class Imported:
 
 def import_model(name: str, file: Path, on_event: OnEvent = ignore_event) -> Imported:
     """Install a checkpoint as the zoo model ``name``, or, where no card has that name, as a model of the user's own."""
-    if not NAME_PATTERN.fullmatch(name) or name in RESERVED_NAMES:
-        raise UsageError(
-            f"{name!r} cannot be a model's name", "use lower-case letters, digits, dots, dashes; not auto or mini"
-        )
+    check_name(name)
     card = _zoo_card(name)
     if card is not None and card.bundled:
         raise UsageError(f"{name} is bundled with the program", "choose another name for your file")
     return import_checkpoint(card, file, install_folder(name), on_event)
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError for what cannot be a model's name."""
+    if not NAME_PATTERN.fullmatch(name) or name in RESERVED_NAMES:
+        raise UsageError(
+            f"{name!r} cannot be a model's name", "use lower-case letters, digits, dots, dashes; not auto or mini"
+        )
 
 
 def _zoo_card(name: str) -> Card | None:

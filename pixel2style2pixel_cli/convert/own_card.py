@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from pixel2style2pixel_cli.convert.psp import Converted
 from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.inputs.kinds import InputKind
 from pixel2style2pixel_cli.networks.psp import EncoderSpec
 from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
-from pixel2style2pixel_cli.zoo.cards import Card, InputKind, InputRule
+from pixel2style2pixel_cli.zoo.cards import Card, InputRule
 
 OWN_RANK = 10  # above the bundled models, below the published ones
 UNKNOWN_LICENCE = "unknown"
@@ -27,10 +29,13 @@ INPUT_KINDS: dict[str, InputKind] = {"sketch2face": "sketch", "seg2face": "label
 
 def encoder_spec_of(card: Card) -> EncoderSpec | None:
     """The card's encoder, or None for a card of a generator only; UsageError for a key the spec does not have."""
-    if not card.encoder:
-        return None
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in card.encoder.items()}
-    _check_keys(values, EncoderSpec, f"[spec.encoder] of {card.name}")
+    return encoder_spec_from(card.encoder, f"[spec.encoder] of {card.name}") if card.encoder else None
+
+
+def encoder_spec_from(table: Mapping[str, object], where: str) -> EncoderSpec:
+    """The encoder that a table of a card or of a weight file describes; UsageError for a key the spec does not have."""
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    _check_keys(values, EncoderSpec, where)
     return EncoderSpec(**values)  # type: ignore[arg-type]
 
 
@@ -57,7 +62,6 @@ def own_card(folder: Path, converted: Converted, file_name: str) -> Card:
         task = TASKS.get(converted.dataset or "", by_channels)
         tasks = (task,) if task else ()
     kind = INPUT_KINDS.get(tasks[0], "photo") if tasks else "photo"
-    rows = converted.generator_spec.n_styles
     return Card(
         name=folder.name,
         title=f"imported from {file_name}",
@@ -73,10 +77,34 @@ def own_card(folder: Path, converted: Converted, file_name: str) -> Card:
             align="none" if kind in ("sketch", "labels") else "ffhq",
             schema="celebamask-19" if kind == "labels" else None,
         ),
-        mixing_layers="8-" if rows > 8 else f"{rows // 2}-",
+        mixing_layers=_mixing_layers(converted.generator_spec),
         weights=(),
         folder=folder,
     )
+
+
+def generator_card(folder: Path, spec: GeneratorSpec, title: str, licence: str, commercial_ok: bool) -> Card:
+    """The card of a generator of the user's own: it does no task by itself."""
+    return Card(
+        name=folder.name,
+        title=title,
+        tasks=(),
+        rank=0,
+        licence=licence,
+        commercial_ok=commercial_ok,
+        encoder={},
+        generator=dataclasses.asdict(spec),
+        generator_model=None,
+        input=InputRule(),
+        mixing_layers=_mixing_layers(spec),
+        weights=(),
+        folder=folder,
+    )
+
+
+def _mixing_layers(spec: GeneratorSpec) -> str:
+    """The rows of style mixing: the published ones, or the finer half of a smaller generator's."""
+    return "8-" if spec.n_styles > 8 else f"{spec.n_styles // 2}-"
 
 
 def card_text(card: Card) -> str:

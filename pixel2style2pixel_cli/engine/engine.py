@@ -1,6 +1,6 @@
 """The inference engine on tensors: encode pictures, draw codes, in batches that fit the device.
 
-Shape suffixes: B batch, C channels, H W height and width, N styles, D style width.
+Shape suffixes: B batch, C channels, H W height and width, M styles mixed in, N rows, D style width, P = B x M pictures.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from torch import Tensor
 
 from pixel2style2pixel_cli.engine.batching import BatchSize
 from pixel2style2pixel_cli.engine.loading import Model
+from pixel2style2pixel_cli.engine.mixing import Mixing
 from pixel2style2pixel_cli.networks.stylegan2 import NoiseMode
 from pixel2style2pixel_cli.seeds import torch_generator
 
 
 @dataclass(frozen=True, slots=True)
-class Inversion:
-    """Codes (B, N, D) and images (B, 3, R, R) in [-1, 1], float32 on the CPU."""
+class Translation:
+    """Codes (B, M, N, D) and images (B, M, 3, R, R) in [-1, 1], float32 on the CPU; M is 1 without mixing."""
 
     codes: Tensor
     images: Tensor
@@ -58,26 +59,33 @@ class Engine:
             for s in sizes
         ]
 
-    def invert(
+    def translate(
         self,
         inputs_BCHW: Tensor,
         *,
         noise: NoiseMode = "fixed",
         seeds: Sequence[int] = (),
         refine: Callable[[Tensor, int], Tensor] | None = None,
-    ) -> Inversion:
-        """Encode and draw, splitting the batch while the device runs out of memory.
+        mixing: Mixing | None = None,
+    ) -> Translation:
+        """Encode, mix styles in and draw, splitting the batch while the device runs out of memory.
 
-        ``refine`` improves the codes (b, N, D) of the pictures that start at an index before they are drawn.
+        ``refine`` changes the codes (b, N, D) of the pictures that start at an index before anything is mixed in. All
+        styles of one picture are drawn with the same noise.
         """
 
-        def run(start: int, stop: int) -> Inversion:
+        def encode(start: int, stop: int) -> Tensor:
             codes = self.encode(inputs_BCHW[start:stop])
-            if refine is not None:
-                codes = refine(codes, start)
-            images = self.generate(codes, noise, seeds[start:stop])
-            return Inversion(codes.float().cpu(), images.float().cpu())
+            return codes if refine is None else refine(codes, start)
+
+        def draw(start: int, stop: int) -> Tensor:
+            chosen = [seeds[i // count] for i in range(start, stop)] if seeds else ()
+            return self.generate(codes_PND[start:stop], noise, chosen).float().cpu()
 
         sizes = BatchSize(1) if self.device.type == "cpu" else self.batch_size
-        parts = list(sizes.split(len(inputs_BCHW), run))
-        return Inversion(torch.cat([p.codes for p in parts]), torch.cat([p.images for p in parts]))
+        codes_BND = torch.cat(list(sizes.split(len(inputs_BCHW), encode)))
+        codes_BMND = codes_BND[:, None] if mixing is None else mixing.apply(codes_BND)
+        count = codes_BMND.shape[1]
+        codes_PND = codes_BMND.flatten(0, 1)
+        images = torch.cat(list(sizes.split(len(codes_PND), draw)))
+        return Translation(codes_BMND.float().cpu(), images.view(-1, count, *images.shape[1:]))

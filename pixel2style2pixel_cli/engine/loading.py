@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from pixel2style2pixel_cli.convert.install import METADATA_KEY
 from pixel2style2pixel_cli.convert.own_card import encoder_spec_of, generator_spec_of
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError, UsageError
-from pixel2style2pixel_cli.networks.psp import PSP, EncoderSpec
+from pixel2style2pixel_cli.networks.psp import HEADS, PSP, EncoderSpec
 from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec
-from pixel2style2pixel_cli.zoo.cards import Card
-from pixel2style2pixel_cli.zoo.find import generator_card_of, installed_files
+from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card
+from pixel2style2pixel_cli.zoo.find import find_card, installed_files, owner_of
 from pixel2style2pixel_cli.zoo.verify import verify_installed
 
 M = TypeVar("M", bound=nn.Module)
@@ -44,42 +44,56 @@ class Model:
 
 def load_model(card: Card, device: torch.device, dtype: torch.dtype) -> Model:
     """Build what the card describes and load its verified files strictly, in evaluation mode and without gradients."""
-    hashes = verify_installed(card)
-    files = installed_files(card)
+    generator, digest = load_generator(card, device, dtype)
+    network, encoder_spec = load_encoder(card, generator)
+    return Model(
+        card=card,
+        network=network,
+        encoder_spec=encoder_spec,
+        generator_spec=generator.spec,
+        generator_digest=digest,
+        weights_sha256=verify_installed(card),
+    )
+
+
+def load_encoder(card: Card, generator: Generator) -> tuple[PSP, EncoderSpec]:
+    """The verified encoder of a model, its own or another card's, joined to a generator that is loaded already."""
+    verify_installed(card)
+    files, spec = installed_files(card), encoder_spec_of(owner_of(card, "encoder"))
     if files is None:
         raise MissingError(f"the model {card.name} is not installed", f"see p2s2p models show {card.name}")
-    encoder_spec = encoder_spec_of(card)
-    if encoder_spec is None:
+    if spec is None:
         raise UsageError(f"the model {card.name} has no encoder", "see p2s2p models list")
-    generator, digest = load_generator_file(files["generator"], device, dtype, expect=_generator_spec(card))
-    spec = generator.spec
+    return load_encoder_file(files["encoder"], spec, generator, heads=files.get("heads")), spec
+
+
+def load_encoder_file(path: Path, spec: EncoderSpec, generator: Generator, *, heads: Path | None = None) -> PSP:
+    """An encoder from one of our weight files, joined to its generator, on whose device and in whose type it is.
+
+    Where the file holds no heads, ``heads`` is that of an encoder that has them; each name comes from one file.
+    """
+    like, rows = generator.latent_avg, generator.spec
 
     def build() -> PSP:
-        network = PSP(build_encoder(encoder_spec, spec.n_styles, spec.style_dim), generator)
+        network = PSP(build_encoder(spec, rows.n_styles, rows.style_dim), generator)
         del network.generator  # has its own file; put back below
         return network
 
-    state = _read_tensors(files["encoder"])
+    state = read_tensors(path)
+    if heads is not None:
+        lent = {key: value for key, value in read_tensors(heads).items() if key.startswith(HEADS)}
+        if state.keys() & lent.keys():
+            raise IntegrityError(f"{path} has heads of its own", "remove heads_model from the model's card")
+        state |= lent
     prefixed = {key if key == "latent_avg" else f"encoder.{key}": value for key, value in state.items()}
-    network = materialise(build, prefixed, files["encoder"], device, dtype)
+    network = materialise(build, prefixed, path, like.device, like.dtype)
     network.generator = generator
-    return Model(
-        card=card,
-        network=network.eval().requires_grad_(False),
-        encoder_spec=encoder_spec,
-        generator_spec=spec,
-        generator_digest=digest,
-        weights_sha256=hashes,
-    )
+    return network.eval().requires_grad_(False)
 
 
 def load_generator(card: Card, device: torch.device, dtype: torch.dtype) -> tuple[Generator, str]:
     """The generator a card uses, its own or another card's, and its digest."""
-    verify_installed(card)
-    files = installed_files(card)
-    if files is None:
-        raise MissingError(f"the model {card.name} is not installed", f"see p2s2p models show {card.name}")
-    return load_generator_file(files["generator"], device, dtype, expect=_generator_spec(card))
+    return load_generator_file(_generator_file(card), device, dtype, expect=_generator_spec(card))
 
 
 def load_generator_file(
@@ -99,8 +113,28 @@ def load_generator_file(
         ) from error
     if expect is not None and spec != expect:
         raise IntegrityError(f"{path} holds {spec}, the card says {expect}", "reinstall or import the model again")
-    generator = materialise(lambda: Generator(spec), _read_tensors(path), path, device, dtype)
+    generator = materialise(lambda: Generator(spec), read_tensors(path), path, device, dtype)
     return generator.eval().requires_grad_(False), str(content["digest"])
+
+
+def find_generator(name: str) -> Generator:
+    """A generator on the CPU: a weight file of ours, a run folder that exported one, or a model of the zoo."""
+    path, card = locate_generator(name)
+    expect = None if card is None else generator_spec_of(card)
+    return load_generator_file(path, torch.device("cpu"), torch.float32, expect=expect)[0]
+
+
+def locate_generator(name: str) -> tuple[Path, Card | None]:
+    """The weight file that ``find_generator`` loads, and the card it belongs to, if any; then it is verified."""
+    path = Path(name)
+    if (path / "generator.safetensors").is_file() and not (path / CARD_FILE).is_file():
+        path = path / "generator.safetensors"
+    if path.suffix == ".safetensors":
+        if not path.is_file():
+            raise UsageError(f"no weight file {path}", "name a generator.safetensors, a run folder or a model")
+        return path, None
+    card = find_card(name)
+    return _generator_file(card), owner_of(card, "generator")
 
 
 def materialise(
@@ -131,11 +165,21 @@ def read_weight_metadata(path: Path) -> dict[str, Any]:
     return content
 
 
+def _generator_file(card: Card) -> Path:
+    """The verified file of the generator that a card uses."""
+    verify_installed(card)
+    files = installed_files(card)
+    if files is None:
+        raise MissingError(f"the model {card.name} is not installed", f"see p2s2p models show {card.name}")
+    return files["generator"]
+
+
 def _generator_spec(card: Card) -> GeneratorSpec | None:
-    return generator_spec_of(generator_card_of(card))
+    return generator_spec_of(owner_of(card, "generator"))
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a weight file, as they are stored."""
     with safe_open(path, framework="pt") as file:
         return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dictionary
 

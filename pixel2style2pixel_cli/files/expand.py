@@ -159,16 +159,23 @@ class Expansion:
 
 
 def expand_inputs(
-    inputs: Sequence[str], *, recursive: bool, output_root: str | None, stdin: Callable[[], bytes]
+    inputs: Sequence[str],
+    *,
+    recursive: bool,
+    output_root: str | None,
+    stdin: Callable[[], bytes],
+    suffixes: frozenset[str] | None = None,
 ) -> Expansion:
     """Expand every input; ``output_root`` is left out when it lies inside one of the folders.
+
+    ``suffixes`` are the files taken from folders and patterns, by default those of pictures.
 
     Raises UsageError when nothing remains, or when a pattern or list names nothing.
     """
     from pixel2style2pixel_cli.files.image import IMAGE_SUFFIXES
 
     real_root = None if output_root is None else os.path.realpath(output_root)
-    expansion = Expansion(recursive=recursive, suffixes=IMAGE_SUFFIXES, output_root=real_root)
+    expansion = Expansion(recursive=recursive, suffixes=suffixes or IMAGE_SUFFIXES, output_root=real_root)
     if not inputs:
         raise UsageError("no input given", "name files, folders or patterns; - reads one image from stdin")
     if "-" in inputs and "@-" in inputs:

@@ -47,11 +47,15 @@ ImageFormat = Literal["png", "jpg", "webp"]
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Photo:
-    """A decoded picture: uint8 HWC sRGB, upright; ``sha256`` of the bytes it came from; EXIF without orientation."""
+    """A decoded picture: uint8 HWC sRGB, upright; ``sha256`` of the bytes it came from; EXIF without orientation.
+
+    ``name`` is what messages call it.
+    """
 
     pixels: NDArray[np.uint8]
     sha256: str
     exif: bytes | None = None
+    name: str = ""
 
     @property
     def width(self) -> int:
@@ -72,6 +76,16 @@ def read_image(source: Path | bytes, *, name: str, max_pixels: int = 200_000_000
 
     Raises InputError for whatever is not a whole picture of at most ``max_pixels`` pixels.
     """
+    image, sha256 = load_image(source, name=name, max_pixels=max_pixels)
+    rgb = colour.to_srgb(image, name)
+    orientation, exif = metadata.clean_exif(image)
+    if orientation in TURNS:
+        rgb = rgb.transpose(TURNS[orientation])
+    return Photo(pixels=np.array(rgb, dtype=np.uint8), sha256=sha256, exif=exif, name=name)
+
+
+def load_image(source: Path | bytes, *, name: str, max_pixels: int) -> tuple[ImageFile, str]:
+    """The first frame as Pillow decodes it, neither upright nor in sRGB yet, and the sha256 of the file."""
     data = source if isinstance(source, bytes) else _read_bytes(source, name)
     image = _open(data, name)
     width, height = image.size
@@ -90,11 +104,7 @@ def read_image(source: Path | bytes, *, name: str, max_pixels: int = 200_000_000
             f"{name} is damaged or cut short: {_reason(error)}; expected a whole {image.format} picture",
             "copy or download the file again",
         ) from error
-    rgb = colour.to_srgb(image, name)
-    orientation, exif = metadata.clean_exif(image)
-    if orientation in TURNS:
-        rgb = rgb.transpose(TURNS[orientation])
-    return Photo(pixels=np.array(rgb, dtype=np.uint8), sha256=hashlib.sha256(data).hexdigest(), exif=exif)
+    return image, hashlib.sha256(data).hexdigest()
 
 
 def encode_image(

@@ -25,12 +25,16 @@ _DIGITS = re.compile(r"[0-9]+")
 
 @dataclass(kw_only=True, slots=True)
 class Draft:
-    """A plan item while its names may still change; ``endings`` are the files that each picture consists of."""
+    """A plan item while its names may still change.
+
+    ``endings`` are the files that each picture consists of, ``once`` those that the input has once.
+    """
 
     index: int
     source: Source
     names: OutputNames
     endings: tuple[str, ...]
+    once: tuple[str, ...]
     mix_seeds: tuple[int | None, ...]
     problem: str | None
     hint: str
@@ -46,6 +50,7 @@ class Draft:
         self.names = names
         bases = [names.base(mix_seed=mix_seed) for mix_seed in self.mix_seeds]
         self.files = [base + ending for base in bases for ending in self.endings]
+        self.files += [names.base() + ending for ending in self.once]
 
 
 @dataclass(slots=True)
@@ -127,7 +132,7 @@ def settle_existing(
         if existing == "rename" and (there or face):
             _rename(draft, disk, claimed)
             continue
-        whole = len(there) == len(draft.endings) * len(draft.mix_seeds)
+        whole = len(there) == len(draft.files)
         draft.done = existing == "skip" and whole and all(os.path.exists(path) for path in there)  # no broken link
         present += there or ([face] if face else [])
     if existing == "rename":

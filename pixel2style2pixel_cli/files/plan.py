@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -57,6 +58,10 @@ class PlanItem:
         """Latent file of one face."""
         return Path(self.names.path(LATENT_SUFFIX, face=face, mix_seed=mix_seed))
 
+    def input_companion(self, ending: str, face: int = 0) -> Path:
+        """A file written once for an input; the ending must have been named to ``make_plan``."""
+        return Path(self.names.path(ending + self.names.suffix, face=face))
+
     def companion(self, ending: str, face: int = 0, *, mix_seed: int | None = None) -> Path:
         """A file beside the picture, such as ``_pair``; the ending must have been named to ``make_plan``."""
         return Path(self.names.path(ending + self.names.suffix, face=face, mix_seed=mix_seed))
@@ -72,6 +77,7 @@ class Plan:
     root: Path | None
     format: Format
     shared: tuple[Path, ...]
+    mix_seeds: tuple[int, ...] = ()
 
     @property
     def todo(self) -> tuple[PlanItem, ...]:
@@ -107,31 +113,38 @@ def make_plan(
     face: int = 0,
     mix_seeds: Sequence[int] = (),
     companions: Sequence[str] = (),
+    input_companions: Sequence[str] = (),
     shared: Sequence[str] = (),
+    suffixes: frozenset[str] | None = None,
+    kept: Sequence[str] = (),
 ) -> Plan:
     """Settle every path of a run without changing anything on disk (cli.md 2 and 3).
 
     ``face`` is what ``{face}`` shows when one face is taken. ``companions`` are endings of further pictures beside each
-    one (``_pair``), ``shared`` stems of files made once for the run (``sheet``). Raises UsageError for collisions,
+    one (``_pair``), ``input_companions`` of those made once for an input (``_row``), ``shared`` stems of files made
+    once for the run (``sheet``). ``suffixes`` are the files taken from folders, by default pictures. ``kept`` are other
+    files, and folders of files, that no output may replace. Raises UsageError for collisions,
     existing outputs, an output that is an input, a folder that cannot be written, an empty selection.
     """
     check_shard(shard)
     target = choose_target(out, command, format)
     output_root = target.folder if target.kind == "folder" else None
-    found = expand_inputs(inputs, recursive=recursive, output_root=output_root, stdin=stdin)
-    beside = latents or bool(companions or shared)
+    found = expand_inputs(inputs, recursive=recursive, output_root=output_root, stdin=stdin, suffixes=suffixes)
+    beside = latents or bool(companions or input_companions or shared)
     check_single(target, len(found.sources), many=many_faces or len(mix_seeds) > 1, beside=beside)
     make_names = _name_maker(target, name, many_faces, face, {"command": command, "model": model, "seed": seed})
     endings = (target.suffix, *([LATENT_SUFFIX] if latents else []), *(ending + target.suffix for ending in companions))
+    once = tuple(ending + target.suffix for ending in input_companions)
     drafts = [
-        _draft(index, source, make_names(index, source), endings, tuple(mix_seeds) or (None,))
+        _draft(index, source, make_names(index, source), endings, once, tuple(mix_seeds) or (None,))
         for index, source in enumerate(found.sources)
     ]
     own = [draft for draft in drafts if shard is None or in_shard(draft.source.relative, *shard)]
     common = shared_paths(target, shared, shard)
     if target.kind != "stdout":
         claimed = refuse_collisions(drafts, common, target.folder)
-        common = settle_existing(own, common, existing, claimed, [source.path for source in found.sources])
+        read = itertools.chain((source.path for source in found.sources), _files_of(kept))
+        common = settle_existing(own, common, existing, claimed, read)
         refuse_unwritable({os.path.dirname(d.files[0]) for d in own if not d.done and d.problem is None})
     return Plan(
         items=tuple(_finish(draft, latents) for draft in own),
@@ -140,6 +153,7 @@ def make_plan(
         root=None if target.kind == "stdout" else Path(target.folder),
         format=target.format,
         shared=tuple(Path(path) for path in common),
+        mix_seeds=tuple(mix_seeds),
     )
 
 
@@ -167,6 +181,14 @@ def in_shard(relative: str, number: int, count: int) -> bool:
     return int.from_bytes(digest[:8], "big") % count == number
 
 
+def _files_of(paths: Sequence[str]) -> Iterator[str]:
+    """Every file among these paths and in the folders among them."""
+    for path in paths:
+        yield path
+        for folder, _, names in os.walk(path):
+            yield from (os.path.join(folder, name) for name in names)
+
+
 def _name_maker(
     target: Target, name: str, many_faces: bool, face: int, values: dict[str, str | int]
 ) -> Callable[[int, Source], OutputNames]:
@@ -191,13 +213,19 @@ def _name_maker(
 
 
 def _draft(
-    index: int, source: Source, names: OutputNames, endings: tuple[str, ...], mix_seeds: tuple[int | None, ...]
+    index: int,
+    source: Source,
+    names: OutputNames,
+    endings: tuple[str, ...],
+    once: tuple[str, ...],
+    mix_seeds: tuple[int | None, ...],
 ) -> Draft:
     draft = Draft(
         index=index,
         source=source,
         names=names,
         endings=endings,
+        once=once,
         mix_seeds=mix_seeds,
         problem=source.problem,
         hint=source.hint,

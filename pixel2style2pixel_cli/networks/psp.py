@@ -22,6 +22,9 @@ from pixel2style2pixel_cli.networks.stylegan2 import Generator
 
 EncoderKind = Literal["psp", "psp_w", "psp_wplus", "e4e"]
 
+# What the names of the map2style blocks begin with in a state dict: encoders of one generator may share them.
+HEADS = "heads."
+
 # Rows from the coarse and the middle features; a smaller generator only shortens the fine group.
 N_COARSE, N_MIDDLE = 3, 4
 

@@ -1,32 +1,38 @@
-"""What a task is: how an input becomes encoder inputs, and what a run of it needs to know."""
+"""What a task is: how an input becomes encoder inputs, what the network is fed, what becomes of its picture."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixel2style2pixel_cli.files.image import ImageFormat, Photo
+from pixel2style2pixel_cli.inputs.masked import HOLE_GREY
+from pixel2style2pixel_cli.tasks.options import Grid, Noise, TaskOptions
 
 if TYPE_CHECKING:
-    # imports torch, which a refused plan should not wait for
-    from pixel2style2pixel_cli.networks.stylegan2 import NoiseMode
+    # imports torch, which a helper process should not wait for
+    from torch import Tensor
+
+    from pixel2style2pixel_cli.engine.engine import Engine
 
 Pixels = NDArray[np.uint8]
-Align = Literal["auto", "always", "never"]
-OnNoFace = Literal["skip", "fail", "crop"]
-Grid = Literal["none", "pair", "sheet"]
+RecipeValue: TypeAlias = bool | int | float | str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
     """One encoder input cut out of one picture.
 
-    ``crop`` is uint8 at the encoder's size; ``target`` the same at the generator's size, where something looks at it:
-    optimisation, or a comparison. ``matrix`` (3, 3) maps photograph pixels to crop pixels; None where the picture was
-    taken as it is.
+    ``crop`` is uint8 (S, S, 3) at the encoder's size, for people and for pasting; ``fed`` is what the encoder gets
+    where that is another array: a sketch (S, S), a map of classes (S, S), a picture with its mask (S, S, 4). ``target``
+    is the photograph's crop at the generator's size (R), where something looks at it: optimisation, or a comparison;
+    ``hole`` (R, R) is where it is to be made up. ``matrix`` (3, 3) maps photograph pixels to crop pixels; None where
+    the picture was taken as it is. ``codes`` (N, D) take the place of the encoder's where the input is a latent.
     """
 
     face: int | None
@@ -34,13 +40,23 @@ class Prepared:
     target: Pixels | None
     matrix: NDArray[np.float64] | None
     aligned: bool
+    fed: Pixels | None = None
+    hole: NDArray[np.bool_] | None = None
+    codes: NDArray[np.float32] | None = None
     points: NDArray[np.float64] | None = None
     warning: str | None = None
 
     @property
     def shown(self) -> Pixels:
-        """The best picture of the crop there is."""
-        return self.crop if self.target is None else self.target
+        """The best picture of the crop there is; what is to be made up is grey in it."""
+        if self.target is None:
+            return self.crop
+        return self.target if self.hole is None else np.where(self.hole[..., None], np.uint8(HOLE_GREY), self.target)
+
+    @property
+    def encoder_input(self) -> Pixels:
+        """What the encoder is fed, as bytes."""
+        return self.crop if self.fed is None else self.fed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,22 +66,29 @@ class RunOptions:
     command: str
     format: ImageFormat = "png"
     seed: int = 0
-    noise: NoiseMode = "fixed"
+    noise: Noise = "fixed"
     optimize: int = 0
+    keep: bool = False
     paste: bool = False
     debug_align: bool = False
     save_latents: bool = False
     grid: Grid = "none"
+    preview_input: bool = False
     keep_exif: bool = False
     metadata: bool = True
     fail_fast: bool = False
     max_pixels: int = 200_000_000
-    many_faces: bool = False
+    on_no_face: str = "skip"
+
+    @classmethod
+    def of(cls, options: TaskOptions) -> RunOptions:
+        """The part of a task's options that concerns its run."""
+        return cls(**{f.name: getattr(options, f.name) for f in fields(cls) if hasattr(options, f.name)})
 
     @property
     def needs_target(self) -> bool:
         """Whether the crop is also wanted at the generator's size."""
-        return self.optimize > 0 or self.grid != "none" or self.debug_align
+        return self.optimize > 0 or self.keep or self.grid != "none" or self.debug_align
 
     @property
     def needs_photo(self) -> bool:
@@ -75,12 +98,18 @@ class RunOptions:
     @property
     def companions(self) -> tuple[str, ...]:
         """Endings of the pictures written beside each output."""
-        pair = ("_pair",) if self.grid == "pair" else ()
-        return (*pair, "_crop", "_landmarks") if self.debug_align else pair
+        return ("_pair",) if self.grid == "pair" else ()
+
+    @property
+    def input_companions(self) -> tuple[str, ...]:
+        """Endings of the pictures written once for each input, however many styles are mixed into it."""
+        row = ("_row",) if self.grid == "row" else ()
+        preview = ("_input",) if self.preview_input else ()
+        return (*row, *preview, "_crop", "_landmarks") if self.debug_align else (*row, *preview)
 
 
-class Task(Protocol):
-    """One way of turning a picture into encoder inputs; picklable.
+class Preparer(Protocol):
+    """Turns a picture into encoder inputs; picklable, and importable without torch.
 
     ``holds_interpreter``: whether preparing holds Python's lock for long, so that threads cannot share the work.
     """
@@ -88,6 +117,29 @@ class Task(Protocol):
     @property
     def holds_interpreter(self) -> bool: ...
 
-    def prepare(self, photo: Photo) -> list[Prepared]:
+    def read(self, source: Path | bytes, *, name: str, max_pixels: int) -> Photo:
+        """Decode one input; InputError where it cannot be."""
+        ...
+
+    def prepare(self, photo: Photo, relative: str) -> list[Prepared]:
         """The encoder inputs of one picture; NoFaceError or InputError when there are none."""
         ...
+
+
+Refine: TypeAlias = "Callable[[Tensor, int], Tensor]"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """One way of turning pictures into pictures.
+
+    ``feed`` makes the encoder's batch (B, C, S, S). ``refine`` gives, for a batch, what changes its codes (b, N, D)
+    that begin at an index, before they are drawn. ``finish`` changes a drawn picture before it is written.
+    ``recipe`` holds the task's own options for the recipe.
+    """
+
+    preparer: Preparer
+    feed: Callable[[Sequence[Pixels]], Tensor]
+    refine: Callable[[Engine, Sequence[Prepared]], Refine] | None = None
+    finish: Callable[[Prepared, Pixels], Pixels] | None = None
+    recipe: Mapping[str, RecipeValue]

@@ -22,9 +22,9 @@ from queue import SimpleQueue
 from typing import IO, TypeAlias
 
 from pixel2style2pixel_cli.errors import P2S2PError
-from pixel2style2pixel_cli.files.image import Photo, read_image
+from pixel2style2pixel_cli.files.image import Photo
 from pixel2style2pixel_cli.files.plan import PlanItem
-from pixel2style2pixel_cli.tasks.base import Prepared, Task
+from pixel2style2pixel_cli.tasks.base import Prepared, Preparer
 
 # Pictures read ahead of the network, so that a folder of photographs does not end up in memory.
 READ_AHEAD = 8
@@ -49,16 +49,16 @@ Outcome: TypeAlias = Read | P2S2PError
 class Preparation:
     """What is done to every input; picklable. Without ``keep_pixels`` only the crops leave, not the photograph."""
 
-    task: Task
+    preparer: Preparer
     max_pixels: int
     keep_pixels: bool
 
-    def run(self, source: Path | bytes, label: str) -> Outcome:
+    def run(self, source: Path | bytes, label: str, relative: str) -> Outcome:
         """Decode and prepare one input, or say why that cannot be done."""
         started = time.perf_counter()
         try:
-            photo = read_image(source, name=label, max_pixels=self.max_pixels)
-            prepared = self.task.prepare(photo)
+            photo = self.preparer.read(source, name=label, max_pixels=self.max_pixels)
+            prepared = self.preparer.prepare(photo, relative)
         except P2S2PError as error:
             return error
         if not self.keep_pixels:
@@ -73,7 +73,7 @@ class Readers:
         self._preparation, self._todo, self._stdin = preparation, todo, stdin
         count = max(1, min(MOST_READERS, os.cpu_count() or 1))
         self._threads = ThreadPoolExecutor(count)
-        helped = preparation.task.holds_interpreter and count > 1 and len(todo) >= WORTH_HELPERS
+        helped = preparation.preparer.holds_interpreter and count > 1 and len(todo) >= WORTH_HELPERS
         self._helpers = [_Helper(preparation) for _ in range(count)] if helped and sys.executable else []
         self._idle: SimpleQueue[_Helper] = SimpleQueue()
         for helper in self._helpers:
@@ -104,13 +104,13 @@ class Readers:
     def _read(self, item: PlanItem) -> Outcome:
         source = item.source if item.source is not None else self._stdin()
         if not self._helpers:
-            return self._preparation.run(source, item.label)
+            return self._preparation.run(source, item.label, item.relative)
         helper = self._idle.get()
         try:
-            return helper.run(source, item.label)
+            return helper.run(source, item.label, item.relative)
         except (OSError, EOFError, pickle.UnpicklingError):
             # The helper died, by the system's hand for example; what it was doing is done here.
-            return self._preparation.run(source, item.label)
+            return self._preparation.run(source, item.label, item.relative)
         finally:
             self._idle.put(helper)
 
@@ -131,9 +131,9 @@ class _Helper:
         with contextlib.suppress(OSError):
             _send(preparation, self._stream(self._process.stdin))
 
-    def run(self, source: Path | bytes, label: str) -> Outcome:
+    def run(self, source: Path | bytes, label: str, relative: str) -> Outcome:
         """What ``Preparation.run`` gives; OSError or EOFError when the process is gone."""
-        _send((source, label), self._stream(self._process.stdin))
+        _send((source, label, relative), self._stream(self._process.stdin))
         answer: Outcome = pickle.load(self._stream(self._process.stdout))
         return answer
 
@@ -165,8 +165,8 @@ def _serve() -> None:
     try:
         preparation: Preparation = pickle.load(requests)
         while True:
-            source, label = pickle.load(requests)
-            _send(preparation.run(source, label), answers)
+            source, label, relative = pickle.load(requests)
+            _send(preparation.run(source, label, relative), answers)
     except (EOFError, OSError):
         return
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-
-from torch import Tensor
 
 from pixel2style2pixel_cli.device import device_seconds, peak_bytes
 from pixel2style2pixel_cli.engine.engine import Engine
@@ -16,13 +14,13 @@ from pixel2style2pixel_cli.errors import InputError, NoFaceError, OutputError, P
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Progress, Status, Summary
 from pixel2style2pixel_cli.files.atomic import remove_abandoned
 from pixel2style2pixel_cli.files.paths import display
-from pixel2style2pixel_cli.files.pixels import to_float, to_uint8
+from pixel2style2pixel_cli.files.pixels import to_uint8
 from pixel2style2pixel_cli.files.plan import Plan, PlanItem
-from pixel2style2pixel_cli.fitting.embed import embed
 from pixel2style2pixel_cli.seeds import image_seed
-from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RunOptions, Task
+from pixel2style2pixel_cli.tasks.base import Prepared, RunOptions, Task
 from pixel2style2pixel_cli.tasks.read import Preparation, Read, Readers
-from pixel2style2pixel_cli.tasks.write import Result, SheetTiles, Writer
+from pixel2style2pixel_cli.tasks.styles import Styles
+from pixel2style2pixel_cli.tasks.write import Result, Sample, SheetTiles, Writer, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +34,11 @@ class _Drawable:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """One drawn picture that is being written; ``seconds`` is its share of reading and drawing."""
+    """The pictures of one encoder input while they are written; ``seconds`` is each one's share of the work so far."""
 
     drawable: _Drawable
     seconds: float
-    result: Future[Result]
+    result: Future[list[Written | P2S2PError]]
 
 
 @dataclass(slots=True)
@@ -63,16 +61,16 @@ class TaskRun:
         plan: Plan,
         options: RunOptions,
         *,
+        styles: Styles | None = None,
         stdin: Callable[[], bytes],
         stdout: Callable[[bytes], object],
         on_event: OnEvent,
-        stop_at_no_face: bool = False,
     ) -> None:
-        self.task, self.engine, self.plan, self.options = task, engine, plan, options
+        self.task, self.engine, self.plan, self.options, self.styles = task, engine, plan, options, styles
         self.stdin, self.on_event = stdin, on_event
-        self.stop_at_no_face = stop_at_no_face
         self.tiles = SheetTiles()
-        self.writer = Writer(engine.model, plan, options, stdout, self.tiles)
+        recipe = {**task.recipe, **({} if styles is None else styles.recipe)}
+        self.writer = Writer(engine.model, plan, options, recipe, stdout, self.tiles)
         self.counts = _Counts()
         self.busy = 0.0
         self._done = 0
@@ -84,7 +82,7 @@ class TaskRun:
         todo = self.plan.todo
         remove_abandoned({item.output.parent for item in todo})
         preparation = Preparation(
-            task=self.task, max_pixels=self.options.max_pixels, keep_pixels=self.options.needs_photo
+            preparer=self.task.preparer, max_pixels=self.options.max_pixels, keep_pixels=self.options.needs_photo
         )
         writers = ThreadPoolExecutor(2)
         try:
@@ -113,7 +111,7 @@ class TaskRun:
 
     def _write_sheet(self) -> None:
         """All pairs on one sheet, unless some were skipped: half a sheet must not replace a whole one."""
-        skipped = len(self.plan.skipped)
+        skipped = self.counts.by_status["skipped"]
         if skipped:
             message = f"no sheet is drawn, because {skipped} pictures were skipped; --overwrite draws all of them"
             self.on_event(Notice(message=message, level="warning"))
@@ -129,8 +127,12 @@ class TaskRun:
             if item.problem is not None:
                 self._emit(item.label, "failed", message=item.problem, hint=item.hint)
             elif item.status == "skip":
-                other = "kept, but made with other options or another model" if self.writer.differs(item) else None
-                self._emit(item.label, "skipped", output=str(item.output), message=other)
+                for seed in self._seeds:
+                    output = item.face_output(mix_seed=seed)
+                    other = (
+                        "kept, but made with other options or another model" if self.writer.differs(output) else None
+                    )
+                    self._emit(item.label, "skipped", mix_seed=seed, output=str(output), message=other)
 
     def _process(self, readers: Readers, writers: ThreadPoolExecutor) -> None:
         waiting: deque[_Waiting] = deque()
@@ -144,7 +146,7 @@ class TaskRun:
                     return
                 continue
             batch += [_Drawable(item, read, prepared) for prepared in read.prepared]
-            if len(batch) >= self.engine.batch_size.size:
+            if len(batch) * len(self._seeds) >= self.engine.batch_size.size:
                 self._flush(batch, waiting, writers)
             self._settle(waiting, keep=2 * self.engine.batch_size.size)
             if self.counts.stop(self.options):
@@ -157,31 +159,32 @@ class TaskRun:
         if not batch:
             return
         started = device_seconds(self.engine.device)
-        inverted = self.engine.invert(
-            to_float([drawable.prepared.crop for drawable in batch]),
+        prepared = [drawable.prepared for drawable in batch]
+        drawn = self.engine.translate(
+            self.task.feed([p.encoder_input for p in prepared]),
             noise=self.options.noise,
             seeds=[self._seed(drawable.item, drawable.prepared) for drawable in batch],
-            refine=self._refine([drawable.prepared for drawable in batch]) if self.options.optimize else None,
+            refine=None if self.task.refine is None else self.task.refine(self.engine, prepared),
+            mixing=None if self.styles is None else self.styles.mixing,
         )
-        images = to_uint8(inverted.images)
+        images = to_uint8(drawn.images.flatten(0, 1))
         seconds = device_seconds(self.engine.device) - started
         self.busy += seconds
-        codes = inverted.codes.numpy()
-        for drawable, image, code in zip(batch, images, codes, strict=True):
+        count = drawn.images.shape[1]
+        for index, drawable in enumerate(batch):
             read = drawable.read
-            result = Result(drawable.item, read.photo, drawable.prepared, image, code)
-            share = read.seconds / len(read.prepared) + seconds / len(batch)
+            mine = images[index * count : (index + 1) * count]
+            if self.task.finish is not None:
+                mine = [self.task.finish(drawable.prepared, image) for image in mine]
+            samples = tuple(Sample(*made) for made in zip(self._seeds, mine, drawn.codes[index].numpy(), strict=True))
+            result = Result(drawable.item, read.photo, drawable.prepared, samples)
+            share = (read.seconds / len(read.prepared) + seconds / len(batch)) / count
             waiting.append(_Waiting(drawable, share, writers.submit(self.writer.write, result)))
         batch.clear()
 
-    def _refine(self, prepared: Sequence[Prepared]) -> Callable[[Tensor, int], Tensor]:
-        targets = to_float([_target(p) for p in prepared]).to(self.engine.device, self.engine.dtype)
-
-        def refine(codes: Tensor, start: int) -> Tensor:
-            goal = targets[start : start + len(codes)]
-            return embed(self.engine.model.network.generator, goal, codes, steps=self.options.optimize)
-
-        return refine
+    @property
+    def _seeds(self) -> tuple[int | None, ...]:
+        return (None,) if self.styles is None else self.styles.seeds
 
     def _seed(self, item: PlanItem, prepared: Prepared) -> int:
         return image_seed(self.options.seed, f"{item.relative}#{prepared.face or 0}")
@@ -192,40 +195,42 @@ class TaskRun:
             first = waiting.popleft()
             item, prepared = first.drawable.item, first.drawable.prepared
             try:
-                result = first.result.result()
+                written = first.result.result()
             except P2S2PError as error:
                 self._emit_error(item.label, error, face=prepared.face)
                 continue
-            self._emit(
-                item.label,
-                "ok",
-                face=prepared.face,
-                output=result.output,
-                latent=result.latent,
-                seconds=round(first.seconds + result.seconds, 4),
-                aligned=prepared.aligned,
-                message=prepared.warning,
-            )
+            for seed, file in zip(self._seeds, written, strict=True):
+                if isinstance(file, P2S2PError):
+                    self._emit_error(item.label, file, face=prepared.face, mix_seed=seed)
+                    continue
+                self._emit(
+                    item.label,
+                    "ok",
+                    face=prepared.face,
+                    mix_seed=seed,
+                    output=file.output,
+                    latent=file.latent,
+                    seconds=round(first.seconds + file.seconds, 4),
+                    aligned=prepared.aligned,
+                    message=prepared.warning,
+                )
 
     def _should_stop(self, error: P2S2PError) -> bool:
-        return self.options.fail_fast or (self.stop_at_no_face and isinstance(error, NoFaceError))
+        return self.options.fail_fast or (self.options.on_no_face == "fail" and isinstance(error, NoFaceError))
 
-    def _emit_error(self, label: str, error: P2S2PError, face: int | None = None) -> None:
+    def _emit_error(
+        self, label: str, error: P2S2PError, *, face: int | None = None, mix_seed: int | None = None
+    ) -> None:
         """Report what concerns one input or one output; anything else ends the run."""
         if not isinstance(error, (InputError, OutputError)):
             raise error
         status: Status = "no_face" if isinstance(error, NoFaceError) else "failed"
-        self._emit(label, status, face=face, message=error.message, hint=error.hint)
+        self._emit(label, status, face=face, mix_seed=mix_seed, message=error.message, hint=error.hint)
 
     def _emit(self, label: str, status: Status, **values: object) -> None:
         self.counts.by_status[status] += 1
         self.on_event(ImageDone(input=label, status=status, model=self.engine.model.label, **values))  # type: ignore[arg-type]
-        self._done += 1
-        total = max(self._done, len(self.plan.items))
+        whole = status in ("failed", "no_face") and values.get("mix_seed") is None
+        self._done += len(self._seeds) if whole else 1
+        total = max(self._done, len(self.plan.items) * len(self._seeds))
         self.on_event(Progress(done=self._done, total=total, label=self.options.command))
-
-
-def _target(prepared: Prepared) -> Pixels:
-    if prepared.target is None:
-        raise TypeError("optimisation needs targets; the task was made without them")
-    return prepared.target

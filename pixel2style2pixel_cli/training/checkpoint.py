@@ -94,14 +94,22 @@ def module_names(path: Path) -> set[str]:
         return {key.split("/")[1] for key in file.keys() if key.startswith("module/")}  # noqa: SIM118 - no dictionary
 
 
-def load_module(path: Path, name: str, module: nn.Module) -> None:
-    """Load one network of another run's checkpoint, strictly: how a stage starts from the stage before."""
+def read_module(path: Path, name: str) -> dict[str, Tensor]:
+    """The state of one network of another run's checkpoint."""
     if name not in module_names(path):
         raise UsageError(f"{path} holds no network {name!r}", "start from a checkpoint of the same kind of run")
     prefix = f"module/{name}/"
     with safe_open(path, framework="pt") as file:
         keys = [key for key in file.keys() if key.startswith(prefix)]  # noqa: SIM118 - no dictionary
-        state = {key.removeprefix(prefix): file.get_tensor(key) for key in keys}
+        return {key.removeprefix(prefix): file.get_tensor(key) for key in keys}
+
+
+def load_module(path: Path, name: str, module: nn.Module, state: Mapping[str, Tensor] | None = None) -> None:
+    """Load one network of another run's checkpoint, strictly: how a stage starts from the stage before.
+
+    ``state`` is what ``read_module`` gave, where the caller has changed it.
+    """
+    state = read_module(path, name) if state is None else state
     try:
         module.load_state_dict(state)
     except RuntimeError as error:

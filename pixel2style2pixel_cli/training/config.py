@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.inputs.kinds import InputKind
 from pixel2style2pixel_cli.networks.discriminator import DiscriminatorSpec
 from pixel2style2pixel_cli.networks.psp import EncoderSpec
 from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
@@ -51,6 +52,8 @@ class GeneratorLosses:
     """Weights of the parts of generator training; a weight of 0 leaves the part out.
 
     ``autoencode``: an encoder reads the picture, the generator draws it again; pyramid L1 plus gradients.
+    ``detail``: how much more both count on eyes, brows, nose and mouth; needs label maps in the data.
+    ``cartoon``: how much of a cartoon is made, 0 to 1, of what the generator drew when the run began: its target then.
     ``pair_latent``, ``pair_image``: the mapping network meets the encoder's code, and the picture, of a known z.
     ``adversarial`` and what follows it: StyleGAN2 (methods of Karras et al. 2020). ``sample_share``: how many pictures
     of random z it draws a step, as a share of the batch; beside an autoencoder a few are enough.
@@ -58,6 +61,8 @@ class GeneratorLosses:
 
     autoencode: float = 0.0
     gradient: float = 1.0
+    detail: float = 0.0
+    cartoon: float = 0.0
     w_plus_share: float = 0.5
     pair_latent: float = 0.0
     pair_image: float = 0.0
@@ -74,11 +79,18 @@ class GeneratorLosses:
         _check_least("losses", 1, r1_every=self.r1_every, path_every=self.path_every)
         if not 0 < self.sample_share <= 1:
             raise UsageError(f"losses.sample_share is {self.sample_share}, expected more than 0 and at most 1")
+        if not 0 <= self.cartoon <= 1:
+            raise UsageError(f"losses.cartoon is {self.cartoon}, expected 0 to 1")
+        if self.cartoon and self.w_plus_share < 1:
+            raise UsageError("losses.cartoon is for codes in W+ alone", "set losses.w_plus_share=1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rates:
-    """Learning rates of Adam, steps of linear warm-up, and when the cosine fall to zero starts (share of steps)."""
+    """Learning rates of Adam, steps of linear warm-up, and when the cosine fall to zero starts (share of steps).
+
+    An encoder whose rate is 0 is frozen, the statistics of its batch normalisation included.
+    """
 
     generator: float = 0.002
     mapping: float = 0.002
@@ -147,9 +159,9 @@ class GeneratorTraining:
             raise UsageError(
                 "losses.adversarial is on, but there is no [discriminator]", "add a [discriminator] section"
             )
-        if (losses.pair_latent or losses.pair_image or losses.features) and not losses.autoencode:
+        if (losses.pair_latent or losses.pair_image or losses.features or losses.detail) and not losses.autoencode:
             raise UsageError(
-                "losses.pair_latent, pair_image and features need losses.autoencode", "set losses.autoencode"
+                "losses.pair_latent, pair_image, features and detail need losses.autoencode", "set losses.autoencode"
             )
         if self.mapping is not None and self.encoder is None:
             raise UsageError("[mapping] is given, but there is no [encoder]", "add an [encoder] section")
@@ -168,7 +180,10 @@ class GeneratorTraining:
 class EncoderLosses:
     """Weights of the parts of encoder training (pSp, section 3.2; methods 4.4); 0 leaves a part out.
 
-    ``lpips`` and ``id`` need published networks; ``pyramid`` and ``gradient`` need none.
+    ``lpips`` and ``id`` need published networks; ``pyramid`` and ``gradient`` need none. ``detail`` is how much more
+    ``l2``, ``pyramid`` and ``gradient`` count on eyes, brows, nose and mouth; it needs label maps in the data.
+    ``code`` holds the codes to those that a teacher, an encoder for the same generator, writes for the target: many
+    times cheaper than drawing, which is then done ``draw_every`` so many steps.
     """
 
     l2: float = 1.0
@@ -177,6 +192,23 @@ class EncoderLosses:
     w_norm: float = 0.0
     pyramid: float = 0.0
     gradient: float = 0.0
+    detail: float = 0.0
+    code: float = 0.0
+    draw_every: int = 1
+
+    def __post_init__(self) -> None:
+        _check_least("losses", 1, draw_every=self.draw_every)
+        if not self.drawn and not self.code:
+            raise UsageError("no loss teaches the encoder", "set losses.l2, another loss of pictures, or losses.code")
+        if self.draw_every > 1 and not self.code:
+            raise UsageError(
+                "losses.draw_every leaves steps without a loss where losses.code is 0", "set losses.draw_every=1"
+            )
+
+    @property
+    def drawn(self) -> bool:
+        """Whether some loss looks at the drawn picture."""
+        return any((self.l2, self.lpips, self.id, self.pyramid, self.gradient))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -209,14 +241,36 @@ class EncoderRates:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TaskData:
+    """What the encoder is fed (``kind``), and what it learns to draw.
+
+    ``target`` photo is the picture itself; frontal is the same face from the front, which the data must hold; flips is
+    the picture, mirrored or not by chance: over both, the frontal face is nearest (pSp, section 4.2). ``heads`` kept
+    are those of the encoder that the run starts from: not trained, and not exported again.
+    """
+
+    kind: InputKind = "photo"
+    target: Literal["photo", "frontal", "flips"] = "photo"
+    heads: Literal["trained", "kept"] = "trained"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EncoderTraining:
     """Everything that decides the result of ``train encoder``; the generator is frozen and given apart."""
 
     encoder: EncoderSpec = field(default_factory=EncoderSpec)
+    task: TaskData = field(default_factory=TaskData)
     run: RunConfig = field(default_factory=RunConfig)
     losses: EncoderLosses = field(default_factory=EncoderLosses)
     rates: EncoderRates = field(default_factory=EncoderRates)
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        if self.losses.detail and self.task.target != "photo":
+            raise UsageError(
+                f"losses.detail goes by label maps, which do not fit targets of kind {self.task.target}",
+                "set losses.detail=0",
+            )
 
 
 def preset_names(kind: Literal["generator", "encoder"]) -> list[str]:

@@ -1,16 +1,19 @@
 """Training pictures: folders of images or packed shards, read in an order that depends on seed and step alone.
 
 A packed shard is an ``.npz`` with ``image_blob`` (encoded pictures one after the other) and ``image_off`` (their
-offsets, n + 1 numbers); ``z`` (n, Z) is the random vector each picture was rendered from, where there is one.
+offsets, n + 1 numbers); ``z`` (n, Z) is the random vector each picture was rendered from, where there is one. Label
+maps lie in ``mask_blob`` and ``mask_off`` in the same way: one channel, CelebAMask-HQ classes; the same faces from the
+front in ``frontal_blob`` and ``frontal_off``, empty where there is none.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from zipfile import BadZipFile
 
 import numpy as np
@@ -19,11 +22,14 @@ from numpy.typing import NDArray
 from pixel2style2pixel_cli.errors import InputError, UsageError
 from pixel2style2pixel_cli.files.image import looks_like_image, read_image
 from pixel2style2pixel_cli.files.pixels import to_float
+from pixel2style2pixel_cli.inputs.labels import decode_labels, mirror_labels, resize_labels
 from pixel2style2pixel_cli.inputs.photo import resize_photo
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+# Label maps: not read; read where every picture has one; or asked for, and pictures without one left out.
+LabelUse = Literal["unused", "found", "required"]
 DATA_HINT = "give a folder of pictures or of packed .npz shards"
 
 
@@ -31,19 +37,27 @@ DATA_HINT = "give a folder of pictures or of packed .npz shards"
 class Batch:
     """Pictures (B, 3, S, S) in [-1, 1], and the vectors (B, Z) they were rendered from, if known.
 
-    A mirrored picture has another vector than the one stored: ``paired`` (B,) is False there.
+    A mirrored picture has another vector than the one stored: ``paired`` (B,) is False there. ``labels`` (B, S, S),
+    uint8, are the classes of the pixels, ``frontal`` (B, 3, S, S) the same faces from the front, where asked for.
     """
 
     image: Tensor
     z: Tensor | None
     paired: Tensor
+    labels: Tensor | None = None
+    frontal: Tensor | None = None
 
 
 class PictureSource:
-    """All pictures below some paths, addressed by number."""
+    """All pictures below some paths, addressed by number.
 
-    def __init__(self, paths: Sequence[str | Path], size: int) -> None:
-        self.size = size
+    Where ``labels`` are required, those that have a label map; with ``frontal``, those that have a frontal picture.
+    """
+
+    def __init__(
+        self, paths: Sequence[str | Path], size: int, *, labels: LabelUse = "unused", frontal: bool = False
+    ) -> None:
+        self.size, self._turned = size, frontal
         self._entries: list[_Entry] = []
         for path in map(Path, paths):
             if not path.exists():
@@ -55,6 +69,17 @@ class PictureSource:
                     self._entries.append(_Entry(str(file), file, None))
         if not self._entries:
             raise UsageError(f"no pictures in {', '.join(map(str, paths))}", DATA_HINT)
+        if labels == "required":
+            self._entries = [entry for entry in self._entries if entry.labels is not None]
+            if not self._entries:
+                raise UsageError(f"no label maps in {', '.join(map(str, paths))}", "give packed shards with mask_blob")
+        if frontal:
+            self._entries = [entry for entry in self._entries if entry.frontal is not None and len(entry.frontal)]
+            if not self._entries:
+                raise UsageError(
+                    f"no frontal pictures in {', '.join(map(str, paths))}", "give packed shards with frontal_blob"
+                )
+        self.labelled = labels != "unused" and all(entry.labels is not None for entry in self._entries)
         lengths = {None if entry.z is None else len(entry.z) for entry in self._entries}
         # Length of the rendering vectors; None where a picture has none, or one of another length than the rest.
         self.z_dim = lengths.pop() if len(lengths) == 1 else None
@@ -72,6 +97,18 @@ class PictureSource:
             raise InputError(f"{entry.name} is {width}x{height}, training pictures are square", "align it first")
         return image if height == self.size else resize_photo(image, self.size)
 
+    def frontal(self, index: int) -> NDArray[np.uint8]:
+        """The same face from the front, uint8 (S, S, 3)."""
+        entry = self._entries[index]
+        assert entry.frontal is not None  # the others were left out
+        return resize_photo(read_image(entry.frontal.tobytes(), name=entry.name).pixels, self.size)
+
+    def labels(self, index: int) -> NDArray[np.uint8]:
+        """The label map of a picture, uint8 (S, S)."""
+        entry = self._entries[index]
+        assert entry.labels is not None  # self.labelled, or the caller's mistake
+        return resize_labels(decode_labels(entry.labels.tobytes(), name=entry.name), self.size, name=entry.name)
+
     def batch(self, indices: Sequence[int], flips: Sequence[bool]) -> Batch:
         """Several pictures as one batch, each mirrored where asked."""
         import torch
@@ -80,29 +117,45 @@ class PictureSource:
         images = [image[:, ::-1] if flip else image for image, flip in zip(images, flips, strict=True)]
         vectors = [z for z in (self._entries[i].z for i in indices) if z is not None]
         z = None if self.z_dim is None else torch.from_numpy(np.stack(vectors))
-        return Batch(to_float(images), z, torch.tensor([not flip for flip in flips]))
+        labels = None
+        if self.labelled:
+            maps = [self.labels(i) for i in indices]
+            maps = [mirror_labels(m) if flip else m for m, flip in zip(maps, flips, strict=True)]
+            labels = torch.from_numpy(np.stack(maps))
+        frontal = None
+        if self._turned:
+            faces = [self.frontal(i) for i in indices]
+            frontal = to_float([face[:, ::-1] if flip else face for face, flip in zip(faces, flips, strict=True)])
+        return Batch(to_float(images), z, torch.tensor([not flip for flip in flips]), labels, frontal)
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One picture: what to call it, its file or its encoded bytes, the vector it was rendered from."""
+    """One picture: what to call it, its file or its encoded bytes, and what a packed shard knows beside it."""
 
     name: str
     content: Path | NDArray[np.uint8]
     z: NDArray[np.float32] | None
+    labels: NDArray[np.uint8] | None = None
+    frontal: NDArray[np.uint8] | None = None
 
 
 def _read_shard(path: Path) -> list[_Entry]:
     try:
         with np.load(path, allow_pickle=False) as shard:
             blob, offsets = shard["image_blob"], shard["image_off"]
-            vectors = shard["z"].astype(np.float32) if "z" in shard else [None] * (len(offsets) - 1)
+            count = len(offsets) - 1
+            vectors = shard["z"].astype(np.float32) if "z" in shard else [None] * count
+            labels = _slices(shard["mask_blob"], shard["mask_off"]) if "mask_off" in shard else [None] * count
+            turned = _slices(shard["frontal_blob"], shard["frontal_off"]) if "frontal_off" in shard else [None] * count
+            columns = (_slices(blob, offsets), vectors, labels, turned)
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise UsageError(f"{path} is not a packed shard of pictures: {error}", DATA_HINT) from error
-    return [
-        _Entry(f"{path} picture {i}", blob[first:last], z)
-        for i, (first, last, z) in enumerate(zip(offsets[:-1], offsets[1:], vectors, strict=True))
-    ]
+    return [_Entry(f"{path} picture {i}", *parts) for i, parts in enumerate(zip(*columns, strict=True))]
+
+
+def _slices(blob: NDArray[np.uint8], offsets: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
+    return [blob[first:last] for first, last in itertools.pairwise(offsets)]
 
 
 def training_batches(

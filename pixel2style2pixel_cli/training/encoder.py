@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pixel2style2pixel_cli.engine.feed import FEEDS
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.files.pixels import to_uint8
 from pixel2style2pixel_cli.losses import pixel
@@ -20,17 +21,19 @@ from pixel2style2pixel_cli.losses.identity import IdentityLoss
 from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss
 from pixel2style2pixel_cli.losses.w_norm import w_norm
 from pixel2style2pixel_cli.networks.layers import EqualLinear
-from pixel2style2pixel_cli.networks.psp import PSP
+from pixel2style2pixel_cli.networks.psp import HEADS, PSP, EncoderSpec
 from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
-from pixel2style2pixel_cli.training.augment import augment
-from pixel2style2pixel_cli.training.checkpoint import load_module, module_names
-from pixel2style2pixel_cli.training.config import EncoderTraining
+from pixel2style2pixel_cli.training.checkpoint import load_module, module_names, read_module
+from pixel2style2pixel_cli.training.config import Augmentation, EncoderTraining
 from pixel2style2pixel_cli.training.data import Batch
 from pixel2style2pixel_cli.training.export import export_encoder
+from pixel2style2pixel_cli.training.inputs import make_inputs, resized, show_inputs
 from pixel2style2pixel_cli.training.log import Row
 from pixel2style2pixel_cli.training.loop import autocast, falling_rate, set_rate, update_average
 from pixel2style2pixel_cli.training.ranger import Ranger
+
+INPUT_LAYER = "trunk.input_layer.0.weight"
 
 
 class EncoderTrainer:
@@ -44,8 +47,10 @@ class EncoderTrainer:
         *,
         perceptual: PerceptualLoss | None = None,
         identity: IdentityLoss | None = None,
+        teacher: PSP | None = None,
     ) -> None:
         self.config, self.device = config, device
+        self.teacher = None if teacher is None else teacher.to(device).eval().requires_grad_(False)
         spec = generator.spec
         encoder = build_encoder(config.encoder, spec.n_styles, spec.style_dim)
         network = PSP(encoder, generator.requires_grad_(False).eval())
@@ -56,7 +61,10 @@ class EncoderTrainer:
             self.average = copy.deepcopy(self.network.encoder).requires_grad_(False).eval()
         self.perceptual = None if perceptual is None else perceptual.to(device)
         self.identity = None if identity is None else identity.to(device)
-        self.optimiser = Ranger(self.network.encoder.parameters(), lr=config.rates.encoder)
+        if config.task.heads == "kept":
+            self.network.encoder.heads.requires_grad_(False)
+        trained = [p for p in self.network.encoder.parameters() if p.requires_grad]
+        self.optimiser = Ranger(trained, lr=config.rates.encoder)
 
     def modules(self) -> Mapping[str, nn.Module]:
         """Everything a checkpoint holds; the generator has its own file."""
@@ -77,10 +85,15 @@ class EncoderTrainer:
     def take_over(self, checkpoint: Path) -> None:
         """Start from the encoder of another run, the averaged one where there is one.
 
-        In a generator's run the codes are absolute; there the average code moves out of the heads' biases.
+        In a generator's run the codes are absolute; there the average code moves out of the heads' biases. An encoder
+        of other inputs keeps everything but the channels that it does not have.
         """
         encoder, names = self.network.encoder, module_names(checkpoint)
-        load_module(checkpoint, "encoder_average" if "encoder_average" in names else "encoder", encoder)
+        name = "encoder_average" if "encoder_average" in names else "encoder"
+        state = read_module(checkpoint, name)
+        if INPUT_LAYER in state:
+            state[INPUT_LAYER] = fit_channels(state[INPUT_LAYER], encoder.state_dict()[INPUT_LAYER])
+        load_module(checkpoint, name, encoder, state)
         if "generator" in names:
             heads = [m for m in encoder.modules() if isinstance(m, EqualLinear)]
             average = self.network.generator.latent_avg
@@ -96,12 +109,20 @@ class EncoderTrainer:
         rates, run = self.config.rates, self.config.run
         set_rate(self.optimiser, falling_rate(rates.encoder, step, run.steps, rates.warm_up, rates.fall_from))
         self.network.encoder.train()
-        target = batch.image.to(self.device).contiguous(memory_format=torch.channels_last)
-        fed = self._encoder_input(augment(target, self.config.augmentation))
+        target = self._target(batch)
+        fed = self._fed(batch, self.config.augmentation)
         with self._autocast():
             offset = self.network.encoder(fed).float()
-            drawn = self.network.generator(offset + self.network.latent_avg, "random").float()
-        logs = self._losses(drawn, target, offset)
+        logs: dict[str, Tensor] = {}
+        if self.teacher is not None:
+            logs["code"] = F.mse_loss(offset + self.network.latent_avg, self._taught(target))
+        if self.config.losses.w_norm:
+            logs["w_norm"] = w_norm(offset)
+        # counted from 1, as the log counts: what is logged at a multiple has all losses
+        if self.config.losses.drawn and (step + 1) % self.config.losses.draw_every == 0:
+            with self._autocast():
+                drawn = self.network.generator(offset + self.network.latent_avg, "random").float()
+            logs |= self._losses(drawn, target, batch)
         total = torch.stack([getattr(self.config.losses, name) * value for name, value in logs.items()]).sum()
         self.optimiser.zero_grad()
         torch.autograd.backward(total)
@@ -110,15 +131,39 @@ class EncoderTrainer:
             update_average(self.average, self.network.encoder, 0.5 ** (len(target) / rates.ema_images))
         return {name: float(value.detach()) for name, value in logs.items()}
 
-    def _losses(self, drawn: Tensor, target: Tensor, offset: Tensor) -> dict[str, Tensor]:
+    def _target(self, batch: Batch) -> Tensor:
+        """What the encoder learns to draw."""
+        image = batch.frontal if self.config.task.target == "frontal" else batch.image
+        if image is None:
+            raise TypeError("the batch has no frontal pictures; the data were opened without them")
+        if self.config.task.target == "flips":
+            mirrored = torch.rand(len(image), 1, 1, 1) < 0.5
+            image = torch.where(mirrored, image.flip(3), image)
+        return image.to(self.device).contiguous(memory_format=torch.channels_last)
+
+    def _fed(self, batch: Batch, strength: Augmentation) -> Tensor:
+        made = make_inputs(self.config.task.kind, batch, self.config.encoder.input_size, strength)
+        return made.to(self.device).contiguous(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def _taught(self, target: Tensor) -> Tensor:
+        """The teacher's codes (B, N, D) of the pictures to be drawn."""
+        assert self.teacher is not None
+        spec = self.teacher.encoder.spec
+        assert isinstance(spec, EncoderSpec)
+        with self._autocast():
+            return self.teacher.encode(resized(target, spec.input_size)).float()
+
+    def _losses(self, drawn: Tensor, target: Tensor, batch: Batch) -> dict[str, Tensor]:
         weights = self.config.losses
+        weight = None
+        if weights.detail and batch.labels is not None:
+            weight = pixel.features_weight(batch.labels, weights.detail).to(self.device)
         logs: dict[str, Tensor] = {"l2": pixel.mse(drawn, target)}
         if weights.pyramid:
-            logs["pyramid"] = pixel.pyramid_l1(drawn, target)
+            logs["pyramid"] = pixel.pyramid_l1(drawn, target, weight_B1HW=weight)
         if weights.gradient:
-            logs["gradient"] = pixel.gradient_l1(drawn, target)
-        if weights.w_norm:
-            logs["w_norm"] = w_norm(offset)
+            logs["gradient"] = pixel.gradient_l1(drawn, target, weight)
         if self.perceptual is not None:
             logs["lpips"] = self.perceptual(self._pooled(drawn), self._pooled(target))
         if self.identity is not None:
@@ -129,52 +174,67 @@ class EncoderTrainer:
         # The published losses look at 256 px at most (methods 4.3).
         return F.adaptive_avg_pool2d(image, 256) if image.shape[-1] > 256 else image
 
-    def _encoder_input(self, image: Tensor) -> Tensor:
-        size = self.config.encoder.input_size
-        if image.shape[-1] == size:
-            return image
-        return F.interpolate(image, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
-
     def _autocast(self) -> torch.autocast:
         return autocast(self.device, self.config.run.precision)
 
-    def _draw(self, image: Tensor) -> Tensor:
+    def _draw(self, fed: Tensor) -> Tensor:
         encoder = self.average if self.average is not None else self.network.encoder.eval()
-        codes = encoder(self._encoder_input(image)) + self.network.latent_avg
+        codes = encoder(fed) + self.network.latent_avg
         drawn: Tensor = self.network.generator(codes)
         return drawn
 
     @torch.no_grad()
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """Mean squared error on clean pictures, beside that of the average face."""
+        """Mean squared error on inputs without faults, beside that of the average face."""
         found = average = 0.0
         count = 0
         mean_face = self.network.generator(self.network.latent_avg[None])
         for batch in batches:
-            image = batch.image.to(self.device)
-            found += float(F.mse_loss(self._draw(image), image)) * len(image)
-            average += float(F.mse_loss(mean_face.expand_as(image), image)) * len(image)
-            count += len(image)
+            target = self._target(batch)
+            drawn = self._draw(self._fed(batch, Augmentation()))
+            found += float(F.mse_loss(drawn, target)) * len(target)
+            average += float(F.mse_loss(mean_face.expand_as(target), target)) * len(target)
+            count += len(target)
         return {"mse": found / count, "mse_average_face": average / count}
 
     @torch.no_grad()
     def samples(self, batch: Batch) -> Sequence[Row]:
-        """Pictures, what the encoder is fed in training, and reconstructions."""
-        image = batch.image.to(self.device)
-        fed = self._encoder_input(augment(image, self.config.augmentation))
-        fed = F.interpolate(fed, size=image.shape[-2:], mode="nearest")
-        return [to_uint8(row) for row in (image, fed, self._draw(image))]
+        """What the encoder is fed in training, what it should draw, and what it draws without the faults."""
+        target = self._target(batch)
+        fed = show_inputs(self._fed(batch, self.config.augmentation), self.config.task.kind, target.shape[-1])
+        return [to_uint8(row) for row in (fed, target, self._draw(self._fed(batch, Augmentation())))]
 
     def export(self, folder: Path) -> list[Path]:
         """``encoder.safetensors`` in half precision, with its spec."""
         encoder = self.average if self.average is not None else self.network.encoder
         state = {**encoder.state_dict(), "latent_avg": self.network.latent_avg}
+        if self.config.task.heads == "kept":
+            state = {key: value for key, value in state.items() if not key.startswith(HEADS)}
         return [export_encoder(folder, state, self.config.encoder)]
 
 
+def fit_channels(weight_OIKK: Tensor, like_OJKK: Tensor) -> Tensor:
+    """The weights of an input layer for another number of channels.
+
+    One channel sees grey, the sum of three; of more channels the further ones stay as they were drawn.
+    """
+    before, now = weight_OIKK.shape[1], like_OJKK.shape[1]
+    if now == 1 and before > 1:
+        return weight_OIKK.sum(dim=1, keepdim=True)
+    fitted = like_OJKK.detach().clone()
+    fitted[:, : min(before, now)] = weight_OIKK[:, :now].to(fitted)
+    return fitted
+
+
 def check_size(config: EncoderTraining, generator: Generator) -> None:
-    """Raise UsageError for an encoder of larger pictures than the generator's, at whose size the data are read."""
-    size = generator.spec.resolution
+    """Raise UsageError for an encoder of other channels than its inputs, or of larger pictures than are drawn."""
+    size, channels = generator.spec.resolution, FEEDS[config.task.kind].channels
+    if config.encoder.input_channels != channels:
+        raise UsageError(
+            f"inputs of kind {config.task.kind} have {channels} channels, the encoder takes "
+            f"{config.encoder.input_channels}",
+            f"set encoder.input_channels to {channels}",
+        )
     if config.encoder.input_size > size:
         raise UsageError(
             f"the encoder takes {config.encoder.input_size} px, the generator draws {size} px",

@@ -19,9 +19,10 @@ from pixel2style2pixel_cli.files.pixels import to_uint8
 from pixel2style2pixel_cli.losses import adversarial, pixel
 from pixel2style2pixel_cli.networks.discriminator import Discriminator
 from pixel2style2pixel_cli.networks.registry import build_encoder
-from pixel2style2pixel_cli.networks.stylegan2 import Generator, NoiseMode, mix_styles
+from pixel2style2pixel_cli.networks.stylegan2 import Generator, mix_styles
 from pixel2style2pixel_cli.seeds import torch_generator
 from pixel2style2pixel_cli.training.ada import AdaptiveAugment
+from pixel2style2pixel_cli.training.cartoon import cartoon
 from pixel2style2pixel_cli.training.config import GeneratorTraining, MappingFit
 from pixel2style2pixel_cli.training.data import Batch, PictureSource
 from pixel2style2pixel_cli.training.export import export_generator
@@ -43,12 +44,15 @@ class GeneratorTrainer:
         spec = config.generator
         self.generator = self._place(Generator(spec))
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        self.original = copy.deepcopy(self.average) if config.losses.cartoon else None
         self.encoder: nn.Module | None = None
         self.encoder_average: nn.Module | None = None
         self.discriminator: Discriminator | None = None
         if config.encoder is not None:
             self.encoder = self._place(build_encoder(config.encoder, spec.n_styles, spec.style_dim))
             self.encoder_average = copy.deepcopy(self.encoder).requires_grad_(False).eval()
+            if not config.rates.encoder:
+                self.encoder.requires_grad_(False).eval()
         if config.discriminator is not None:
             self.discriminator = self._place(Discriminator(config.discriminator))
         self.path_mean = torch.zeros((), device=device)
@@ -65,7 +69,7 @@ class GeneratorTrainer:
             "generator": (drawn, rates.generator),
             "mapping": (list(self.generator.mapping.parameters()), rates.mapping),
         }
-        if self.encoder is not None:
+        if self.encoder is not None and rates.encoder:
             groups["encoder"] = (list(self.encoder.parameters()), rates.encoder)
         if self.discriminator is not None:
             groups["discriminator"] = (list(self.discriminator.parameters()), rates.discriminator)
@@ -75,7 +79,7 @@ class GeneratorTrainer:
         """Everything a checkpoint holds."""
         modules = {
             "generator": self.generator, "generator_average": self.average, "encoder": self.encoder,
-            "encoder_average": self.encoder_average, "discriminator": self.discriminator,
+            "encoder_average": self.encoder_average, "discriminator": self.discriminator, "original": self.original,
         }  # fmt: skip
         return {name: module for name, module in modules.items() if module is not None}
 
@@ -98,12 +102,13 @@ class GeneratorTrainer:
         self._set_rates(step)
         image = batch.image.to(self.device).contiguous(memory_format=torch.channels_last)
         logs: dict[str, Tensor] = {}
-        fakes = self._step_generator(batch, image, step, logs)
-        if self.discriminator is not None:
-            self._step_discriminator(image, fakes, step, logs)
+        target = self.target(batch, image)
+        fakes = self._step_generator(batch, image, target, step, logs)
+        if self.discriminator is not None and self.config.losses.adversarial:
+            self._step_discriminator(target, fakes, step, logs)
         decay = 0.5 ** (len(image) / self.config.rates.ema_images)
         update_average(self.average, self.generator, decay)
-        if self.encoder is not None and self.encoder_average is not None:
+        if self.encoder is not None and self.encoder_average is not None and self.config.rates.encoder:
             update_average(self.encoder_average, self.encoder, decay)
         return {name: float(value.detach()) for name, value in logs.items()}
 
@@ -132,21 +137,40 @@ class GeneratorTrainer:
     def _autocast(self) -> torch.autocast:
         return autocast(self.device, self.config.run.precision)
 
-    def _step_generator(self, batch: Batch, image: Tensor, step: int, logs: dict[str, Tensor]) -> list[Tensor]:
+    def target(self, batch: Batch, image: Tensor) -> Tensor:
+        """What is to be drawn of pictures that the encoder reads: themselves, or cartoons.
+
+        A cartoon is made of what the generator drew of the same code when the run began, not of the picture: only the
+        look has to be learnt then, and lines come out as lines, where those of a face it cannot reach would blur.
+        """
+        if self.original is None or self.encoder is None:
+            return image
+        with torch.no_grad(), self._autocast():
+            drawn = self.original(self.encode(self.encoder, image), "off").float()
+        return cartoon(drawn, self.config.losses.cartoon, batch.labels)
+
+    def keep_original(self) -> None:
+        """Take the generator as it is now for the one whose drawings become cartoons."""
+        if self.original is not None:
+            self.original.load_state_dict(self.generator.state_dict())
+
+    def _step_generator(
+        self, batch: Batch, image: Tensor, target: Tensor, step: int, logs: dict[str, Tensor]
+    ) -> list[Tensor]:
         losses = self.config.losses
         if self.discriminator is not None:
             self.discriminator.requires_grad_(False)
         fakes: list[Tensor] = []
         with self._autocast():
             if losses.autoencode:
-                fakes.append(self._autoencode(batch, image, logs))
+                fakes.append(self._autoencode(batch, image, target, logs))
             if losses.adversarial:
                 fakes.append(self._sample(max(1, round(losses.sample_share * len(image)))))
             if self.discriminator is not None and losses.adversarial:
                 scores = [self.discriminator(self._seen(fake)) for fake in fakes]
                 logs["adversarial"] = torch.stack([adversarial.generator_loss(score) for score in scores]).sum()
             if self.discriminator is not None and losses.features and losses.autoencode:
-                logs["features"] = feature_distance(self.discriminator, fakes[0], image)
+                logs["features"] = feature_distance(self.discriminator, fakes[0], target)
         total = torch.stack([getattr(losses, name) * value for name, value in logs.items()]).sum()
         if losses.path_length and losses.adversarial and step % losses.path_every == 0:
             total = total + losses.path_length * losses.path_every * self._path_penalty(len(image), logs)
@@ -159,21 +183,28 @@ class GeneratorTrainer:
                 optimiser.step()
         return [fake.detach().float() for fake in fakes]
 
-    def _autoencode(self, batch: Batch, image: Tensor, logs: dict[str, Tensor]) -> Tensor:
+    def _autoencode(self, batch: Batch, image: Tensor, target: Tensor, logs: dict[str, Tensor]) -> Tensor:
         assert self.encoder is not None  # the configuration was checked
         losses = self.config.losses
         rows = self.encode(self.encoder, image)
-        noise: NoiseMode = "random" if losses.adversarial else "off"
-        drawn: Tensor = self.generator(fall_back(rows, losses.w_plus_share), noise).float()
-        logs["autoencode"] = pixel.pyramid_l1(drawn, image) + losses.gradient * pixel.gradient_l1(drawn, image)
+        drawn: Tensor = self.generator(fall_back(rows, losses.w_plus_share), "random").float()
+        weight = self._weight(batch)
+        logs["autoencode"] = pixel.pyramid_l1(drawn, target, weight_B1HW=weight)
+        logs["autoencode"] = logs["autoencode"] + losses.gradient * pixel.gradient_l1(drawn, target, weight)
         if (losses.pair_latent or losses.pair_image) and batch.z is not None and bool(batch.paired.any()):
             paired = batch.paired.to(self.device)
             mapped = self.generator.mapping(batch.z.to(self.device)[paired])
             logs["pair_latent"] = F.mse_loss(mapped.float(), rows.detach().mean(dim=1)[paired])
             if losses.pair_image:
                 redrawn = self.generator(self.generator.repeat(mapped), "off").float()
-                logs["pair_image"] = pixel.pyramid_l1(redrawn, image[paired])
+                logs["pair_image"] = pixel.pyramid_l1(redrawn, target[paired])
         return drawn
+
+    def _weight(self, batch: Batch) -> Tensor | None:
+        extra = self.config.losses.detail
+        return (
+            pixel.features_weight(batch.labels, extra).to(self.device) if extra and batch.labels is not None else None
+        )
 
     def encode(self, encoder: nn.Module, image: Tensor) -> Tensor:
         """W+ codes (B, N, D) of pictures."""
@@ -208,11 +239,11 @@ class GeneratorTrainer:
         logs["path"] = penalty.detach()
         return penalty
 
-    def _step_discriminator(self, image: Tensor, fakes: Sequence[Tensor], step: int, logs: dict[str, Tensor]) -> None:
+    def _step_discriminator(self, real: Tensor, fakes: Sequence[Tensor], step: int, logs: dict[str, Tensor]) -> None:
         assert self.discriminator is not None
         losses = self.config.losses
         self.discriminator.requires_grad_(True)
-        seen = self._seen(image)
+        seen = self._seen(real)
         with self._autocast():
             real_scores = self.discriminator(seen)
             fake_scores = [self.discriminator(self._seen(fake)) for fake in fakes]
@@ -221,8 +252,8 @@ class GeneratorTrainer:
             self.ada.follow(real_scores)
             logs["ada_p"] = self.ada.p
         if losses.r1 and step % losses.r1_every == 0:
-            real = seen.detach().requires_grad_(True)
-            penalty = adversarial.r1_penalty(self.discriminator(real), real)
+            leaf = seen.detach().requires_grad_(True)
+            penalty = adversarial.r1_penalty(self.discriminator(leaf), leaf)
             loss = loss + losses.r1 / 2 * losses.r1_every * penalty
             logs["r1"] = penalty.detach()
         optimiser = self._optimisers["discriminator"]
@@ -238,10 +269,11 @@ class GeneratorTrainer:
         count = 0
         for batch in batches:
             image = batch.image.to(self.device).contiguous(memory_format=torch.channels_last)
+            target = self.target(batch, image)
             count += len(image)
             with self._autocast():
                 for name, drawn in self._drawn(batch, image).items():
-                    totals[name] = totals.get(name, 0.0) + float(F.mse_loss(drawn.float(), image)) * len(image)
+                    totals[name] = totals.get(name, 0.0) + float(F.mse_loss(drawn.float(), target)) * len(image)
         return {name: total / count for name, total in totals.items()}
 
     def _drawn(self, batch: Batch, image: Tensor) -> dict[str, Tensor]:
@@ -256,10 +288,11 @@ class GeneratorTrainer:
 
     @torch.no_grad()
     def samples(self, batch: Batch) -> Sequence[Row]:
-        """Pictures, their reconstructions in W, W+ and from z, and two rows of random samples."""
+        """Pictures, drawings of them if asked for, reconstructions in W, W+ and from z, two rows of random samples."""
         image = batch.image.to(self.device)
+        wanted = [self.target(batch, image)] if self.config.losses.cartoon else []
         with self._autocast():
-            rows = [image, *self._drawn(batch, image).values()]
+            rows = [image, *wanted, *self._drawn(batch, image).values()]
             for _ in range(2):
                 rows.append(
                     self.average(self.average.map(torch.randn(len(image), self.config.generator.z_dim).to(image)))

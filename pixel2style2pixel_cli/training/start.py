@@ -11,10 +11,12 @@ from typing import Any
 
 import torch
 
+from pixel2style2pixel_cli.convert.own_card import encoder_spec_from
 from pixel2style2pixel_cli.device import keep_freed_memory, peak_bytes, resolve_device
-from pixel2style2pixel_cli.engine.loading import load_generator, load_generator_file
+from pixel2style2pixel_cli.engine.loading import find_generator, load_encoder, load_encoder_file, read_weight_metadata
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent
+from pixel2style2pixel_cli.networks.psp import PSP
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.training.auxiliary import find_identity_loss, find_perceptual_loss
 from pixel2style2pixel_cli.training.checkpoint import FILE, load_module, module_names, read_stamp
@@ -25,14 +27,14 @@ from pixel2style2pixel_cli.training.config import (
     load_training,
     to_json,
 )
-from pixel2style2pixel_cli.training.data import PictureSource, preview_batch, training_batches
+from pixel2style2pixel_cli.training.data import LabelUse, PictureSource, preview_batch, training_batches
 from pixel2style2pixel_cli.training.encoder import EncoderTrainer, check_size
 from pixel2style2pixel_cli.training.generator import GeneratorTrainer
 from pixel2style2pixel_cli.training.log import write_sheet
 from pixel2style2pixel_cli.training.loop import Trainer, run_training
 from pixel2style2pixel_cli.zoo.find import find_card
 
-CHECK_STEPS = 3
+CHECK_STEPS = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,8 +65,9 @@ def start_generator(
     """Train a generator, or check that it can be trained; ``start`` is a run whose networks it begins with."""
     config = load_training(GeneratorTraining, "generator", preset, dict(overrides))
     chosen = resolve_device(device)
-    source = PictureSource(data, config.generator.resolution)
     losses = config.losses
+    labels: LabelUse = "required" if losses.detail else "found" if losses.cartoon else "unused"
+    source = PictureSource(data, config.generator.resolution, labels=labels)
     uses_pairs = bool(losses.pair_latent or losses.pair_image or config.mapping)
     if uses_pairs and source.z_dim != config.generator.z_dim:
         raise UsageError(
@@ -75,6 +78,9 @@ def start_generator(
     trainer = GeneratorTrainer(config, chosen)
     if start is not None:
         _start_modules(start, trainer, on_event)
+        trainer.keep_original()
+    elif config.encoder is not None and not config.rates.encoder and read_stamp(out) is None:
+        on_event(Notice(message="the encoder stays as it was drawn at random: rates.encoder is 0", level="warning"))
     if config.mapping is not None and not check and read_stamp(out) is None:
         found = trainer.fit_mapping(source, config.mapping, on_event)
         on_event(Notice(message="mapping network fitted: " + ", ".join(f"{k} {v:.4g}" for k, v in found.items())))
@@ -87,6 +93,8 @@ def start_encoder(
     out: Path,
     *,
     generator: str,
+    kind: str,
+    teacher: str | None,
     preset: str,
     overrides: Mapping[str, str],
     start: Path | None,
@@ -99,13 +107,26 @@ def start_encoder(
     """Train an encoder for a frozen generator, or check it; ``start`` is a run whose encoder it begins with."""
     config = load_training(EncoderTraining, "encoder", preset, dict(overrides))
     chosen = resolve_device(device)
-    frozen = _find_generator(generator)
-    source = PictureSource(data, frozen.spec.resolution)
+    frozen = find_generator(generator)
     check_size(config, frozen)
+    if config.task.kind != kind:
+        raise UsageError(f"{preset} is for inputs of kind {config.task.kind}, the task has {kind}", "set task.kind")
+    if (teacher is None) == bool(config.losses.code):
+        what = "losses.code is on, but no teacher is named" if teacher is None else "a teacher is named in vain"
+        raise UsageError(what, "set losses.code, and name an inversion model: --teacher NAME")
+    source = PictureSource(
+        data,
+        frozen.spec.resolution,
+        labels="required" if config.losses.detail or config.task.kind == "labels" else "unused",
+        frontal=config.task.target == "frontal",
+    )
     perceptual = find_perceptual_loss() if config.losses.lpips else None
     identity = find_identity_loss() if config.losses.id else None
     torch.manual_seed(seed)
-    trainer = EncoderTrainer(config, frozen, chosen, perceptual=perceptual, identity=identity)
+    taught = None if teacher is None else _find_teacher(teacher, frozen)
+    trainer = EncoderTrainer(config, frozen, chosen, perceptual=perceptual, identity=identity, teacher=taught)
+    if start is None and config.task.heads == "kept":
+        raise UsageError("task.heads are kept, but no run is named to keep them from", "add --start RUNDIR")
     if start is not None:
         trainer.take_over(_checkpoint(start))
         on_event(Notice(message=f"encoder starts from {start}"))
@@ -136,7 +157,7 @@ def _check(trainer: Trainer, run: RunConfig, job: _Job) -> dict[str, Any]:
         trainer.step(batch, step)
         seconds.append(time.perf_counter() - started)
     sheet = write_sheet(job.out, "check", trainer.samples(preview_batch(source, run.held_out)))
-    typical = sorted(seconds)[len(seconds) // 2]
+    typical = sum(seconds[1:]) / len(seconds[1:])  # the first warms up
     return {
         "seconds_per_step": round(typical, 3),
         "pictures_per_second": round(run.batch / typical, 1),
@@ -146,16 +167,18 @@ def _check(trainer: Trainer, run: RunConfig, job: _Job) -> dict[str, Any]:
     }
 
 
-def _find_generator(name: str) -> Generator:
-    """A generator on the CPU: a weight file of ours, a run folder that exported one, or a model of the zoo."""
-    path, cpu = Path(name), torch.device("cpu")
-    if (path / "generator.safetensors").is_file() and not (path / "model.toml").is_file():
-        path = path / "generator.safetensors"
-    if path.suffix == ".safetensors":
-        if not path.is_file():
-            raise UsageError(f"no weight file {path}", "name a generator.safetensors, a run folder or a model")
-        return load_generator_file(path, cpu, torch.float32)[0]
-    return load_generator(find_card(name), cpu, torch.float32)[0]
+def _find_teacher(name: str, generator: Generator) -> PSP:
+    """The encoder of an inversion model, or of a run folder, for this generator."""
+    path = Path(name) / "encoder.safetensors"
+    if path.is_file() and not (Path(name) / "model.toml").is_file():
+        spec = encoder_spec_from(read_weight_metadata(path).get("spec", {}), str(path))
+        if spec.input_channels == 3:
+            return load_encoder_file(path, spec, generator)
+        raise UsageError(f"the encoder in {name} reads {spec.input_channels} channels", "name an inversion model")
+    card = find_card(name)
+    if card.input.kind != "photo":
+        raise UsageError(f"the encoder of {name} does not read photographs", "name an inversion model")
+    return load_encoder(card, generator)[0]
 
 
 def _start_modules(run: Path, trainer: Trainer, on_event: OnEvent) -> None:

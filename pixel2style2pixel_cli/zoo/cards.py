@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Literal, TypeVar, cast, get_args
 
 from pixel2style2pixel_cli.errors import MissingError, UsageError
+from pixel2style2pixel_cli.inputs.kinds import InputKind
 
 CARD_FILE = "model.toml"
 
-Role = Literal["encoder", "generator", "checkpoint"]
-InputKind = Literal["photo", "sketch", "labels", "lowres"]
+Role = Literal["encoder", "heads", "generator", "checkpoint"]
 SourceKind = Literal["hf", "https", "gdrive", "dist"]
 RepoType = Literal["model", "space", "dataset"]
 Grade = Literal["A", "B", "C", "none"]
@@ -88,7 +88,11 @@ class InputRule:
 class Card:
     """Everything the program knows about a model before it opens the weights.
 
-    ``auto`` is False for a model of something other than faces: it is used only where it is named.
+    ``auto`` is False for a model of something other than faces: it is used only where it is named. ``encoder_model``
+    and ``generator_model`` name the models whose networks this one works with, where they are not its own;
+    ``heads_model`` the one whose encoder's heads complete its own encoder.
+    ``optimize`` counts the steps that improve each code of ``invert`` unless the user says otherwise: what a small
+    encoder needs.
     """
 
     name: str
@@ -100,9 +104,12 @@ class Card:
     commercial_ok: bool
     encoder: dict[str, object]
     generator: dict[str, object]
-    generator_model: str | None
+    encoder_model: str | None = None
+    heads_model: str | None = None
+    generator_model: str | None = None
     input: InputRule
     mixing_layers: str
+    optimize: int = 0
     weights: tuple[WeightFile, ...]
     measured: dict[str, object] = field(default_factory=dict)
     bundled: bool = False
@@ -114,9 +121,17 @@ class Card:
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """The files an installed copy of this model consists of, not counting another model's generator."""
+        """The files an installed copy of this model consists of, not counting those of other models."""
         named: list[Role] = ["encoder"] if self.encoder else []
         return (*named, "generator") if self.generator else tuple(named)
+
+    @property
+    def borrowed(self) -> dict[Role, str]:
+        """The models that lend a network to this one, by role."""
+        named: dict[Role, str | None] = {
+            "encoder": self.encoder_model, "heads": self.heads_model, "generator": self.generator_model,
+        }  # fmt: skip
+        return {role: name for role, name in named.items() if name is not None}
 
 
 class _Table:
@@ -196,7 +211,7 @@ def load_card(folder: Path) -> Card:
 def _parse_card(top: _Table, folder: Path) -> Card:
     """All fields of a card; problems are collected in the table."""
     name = top.take("name", str)
-    spec, rule, mixing = top.table("spec"), top.table("input"), top.table("mixing")
+    spec, rule, mixing, inversion = (top.table(key) for key in ("spec", "input", "mixing", "invert"))
     card = Card(
         name=name,
         title=top.take("title", str, name),
@@ -207,6 +222,8 @@ def _parse_card(top: _Table, folder: Path) -> Card:
         commercial_ok=top.take("commercial_ok", bool, False),
         encoder=spec.take("encoder", dict, {}),
         generator=spec.take("generator", dict, {}),
+        encoder_model=top.maybe("encoder_model", str),
+        heads_model=top.maybe("heads_model", str),
         generator_model=top.maybe("generator_model", str),
         input=InputRule(
             kind=cast(InputKind, rule.choice("kind", InputKind, "photo")),
@@ -214,17 +231,22 @@ def _parse_card(top: _Table, folder: Path) -> Card:
             schema=rule.maybe("schema", str),
         ),
         mixing_layers=mixing.take("layers", str, "8-"),
+        optimize=inversion.take("optimize", int, 0),
         weights=tuple(_parse_weight(row) for row in top.tables("weights")),
         measured=top.take("measured", dict, {}),
         bundled=top.take("bundled", bool, False),
         folder=folder,
     )
-    for table in (spec, rule, mixing, top):
+    for table in (spec, rule, mixing, inversion, top):
         table.finish()
     if not card.generator and card.generator_model is None:
         top.problems.append("neither spec.generator nor generator_model is given")
-    if card.generator and card.generator_model is not None:
-        top.problems.append("spec.generator and generator_model are both given, expected one")
+    for role, spec_of, model in (
+        ("encoder", card.encoder, card.encoder_model),
+        ("generator", card.generator, card.generator_model),
+    ):
+        if spec_of and model is not None:
+            top.problems.append(f"spec.{role} and {role}_model are both given, expected one")
     return card
 
 

@@ -44,7 +44,7 @@ def card_fields(name: str) -> dict[str, Any]:
         "licence": card.licence,
         "commercial_ok": card.commercial_ok,
         "bundled": card.bundled,
-        "encoder": card.encoder,
+        "encoder": card.encoder or card.encoder_model,
         "generator": card.generator or card.generator_model,
         "input": f"{card.input.kind}, aligned: {card.input.align}",
         "weights": [

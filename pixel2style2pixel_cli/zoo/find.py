@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pixel2style2pixel_cli.errors import MissingError, OutputError, P2S2PError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
-from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, WeightFile, load_card
+from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, Role, WeightFile, load_card
 
 PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 DISTRIBUTION = "pixel2style2pixel-cli"
@@ -109,36 +109,43 @@ def find_card(name_or_path: str) -> Card:
     raise MissingError(f"no model is called {name_or_path!r}", f"{hint}known models: {', '.join(names) or 'none'}")
 
 
-def installed_files(card: Card) -> dict[str, Path] | None:
-    """The safetensors files by role, or None while one is absent; a shared generator is looked up in its own card."""
+def installed_files(card: Card) -> dict[Role, Path] | None:
+    """The safetensors files by role, or None while one is absent; those of another model are looked up in its card."""
     files = _own_files(card)
-    if files is None or card.generator_model is None:
-        return files
-    generator_card = generator_card_of(card)
-    shared = _own_files(generator_card)
-    if shared is None or "generator" not in shared:
+    if files is None:
         return None
-    return {**files, "generator": shared["generator"]}
+    for role in card.borrowed:
+        shared, lent = _own_files(owner_of(card, role)), lent_file(role)
+        if shared is None or lent not in shared:
+            return None
+        files[role] = shared[lent]
+    return files
 
 
-def generator_card_of(card: Card) -> Card:
-    """The card whose generator this model uses: its own, or the one it names (beside it, else by name)."""
-    if card.generator_model is None:
+def lent_file(role: Role) -> Role:
+    """The file of the lender in which a role is found: heads are part of an encoder."""
+    return "encoder" if role == "heads" else role
+
+
+def owner_of(card: Card, role: Role) -> Card:
+    """The card that a network of this model comes from: its own, or one it names (beside it, else by name)."""
+    named = card.borrowed.get(role)
+    if named is None:
         return card
-    beside = card.folder.parent / card.generator_model
-    other = load_card(beside) if (beside / CARD_FILE).is_file() else find_card(card.generator_model)
-    if not other.generator:
+    beside = card.folder.parent / named
+    other = load_card(beside) if (beside / CARD_FILE).is_file() else find_card(named)
+    if lent_file(role) not in other.roles:
         raise UsageError(
-            f"the card {card.name} takes its generator from {other.name}, which has none",
-            "correct generator_model in the card",
+            f"the card {card.name} takes its {role} from {other.name}, which has none",
+            f"correct {role}_model in the card",
         )
     return other
 
 
-def _own_files(card: Card) -> dict[str, Path] | None:
+def _own_files(card: Card) -> dict[Role, Path] | None:
     """Files of the card's own roles: beside the card, else where an import puts them."""
     for folder in (card.folder, install_folder(card.name)):
-        files: dict[str, Path] = {}
+        files: dict[Role, Path] = {}
         for role in card.roles:
             weight = card.weight(role)
             files[role] = folder / (weight.file if weight else f"{role}.safetensors")

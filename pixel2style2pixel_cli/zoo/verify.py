@@ -11,7 +11,7 @@ from typing import Literal
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError, P2S2PError
 from pixel2style2pixel_cli.files.atomic import write_atomic
 from pixel2style2pixel_cli.zoo.cards import Card
-from pixel2style2pixel_cli.zoo.find import generator_card_of, home_folder, installed_files
+from pixel2style2pixel_cli.zoo.find import home_folder, installed_files, lent_file, owner_of
 
 INSTALL_RECORD = "installed.json"
 CHUNK_BYTES = 1 << 20
@@ -68,9 +68,9 @@ def verify_installed(card: Card, *, fresh: bool = False) -> dict[str, str]:
         raise MissingError(f"the model {card.name} is not installed", f"see p2s2p models show {card.name}")
     hashes: dict[str, str] = {}
     for role, path in files.items():
-        owner = card if role in card.roles else generator_card_of(card)
+        owner = owner_of(card, role)
         hashes[role] = remembered_sha256(path, fresh=fresh)
-        expected = _expected_sha256(owner, role, path)
+        expected = _expected_sha256(owner, lent_file(role), path)
         if expected is not None and hashes[role] != expected:
             cure = (
                 "reinstall pixel2style2pixel-cli" if owner.bundled else f"type: p2s2p models import {owner.name} FILE"

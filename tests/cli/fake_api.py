@@ -76,6 +76,10 @@ class FakeApi:
         on_event(Notice(message="reading the file"))
         return {"name": name, "folder": "models/x"}
 
+    def blend_models(self, structure: str, look: str, name: str, **options: Any) -> dict[str, Any]:
+        self.calls["blend_models"] = ((structure, look, name), options)
+        return {"name": name, "structure": structure, "look": look, **options}
+
     def pull_models(self, names: list[str], **options: Any) -> list[dict[str, Any]]:
         self.calls["pull_models"] = ((names,), options)
         self.before()

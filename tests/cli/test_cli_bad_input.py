@@ -15,7 +15,7 @@ from real_run import FACES, Call, contents, times, write_photos
 from tiny_zoo import tiny_model, write_published
 
 from pixel2style2pixel_cli.files import atomic
-from pixel2style2pixel_cli.tasks.invert import InvertTask
+from pixel2style2pixel_cli.tasks.photo import PhotoPreparer
 
 GOOD = ["in/1.png", "in/9.png"]  # around the bad one, so that it is neither the first nor the last
 
@@ -205,7 +205,7 @@ def test_bug_in_one_picture_is_no_silent_loss(real: Call, folder: Path, monkeypa
     def crash(*_: object) -> None:
         raise ZeroDivisionError("of our own making")
 
-    monkeypatch.setattr(InvertTask, "prepare", crash)
+    monkeypatch.setattr(PhotoPreparer, "prepare", crash)
     result = real("invert", "in", "-o", "out")
     assert result.code == 1 and "Traceback" in result.err and "this is a bug in p2s2p" in result.err
     assert not (folder / "out").exists()

@@ -50,6 +50,20 @@ def test_models_import(p2s2p: Call, api: FakeApi) -> None:
     assert p2s2p("models", "import", "psp", "psp.pt", "-q") == Result(code=0, out="", err="")
 
 
+def test_models_blend(p2s2p: Call, api: FakeApi) -> None:
+    result = p2s2p("models", "blend", "mini-generator", "runs/toon", "my-toon", "--at", "32")
+    assert (
+        result.out
+        == "name       my-toon\nstructure  mini-generator\nlook       runs/toon\nat         32\nwidth      0\n"
+    )
+    assert api.calls["blend_models"] == (("mini-generator", "runs/toon", "my-toon"), {"at": 32, "width": 0.0})
+    line = json.loads(p2s2p("models", "blend", "a", "b", "c", "--at", "8", "--width", "1.5", "--json").out)
+    assert (line["event"], line["schema"], line["at"], line["width"]) == ("blend", 1, 8, 1.5)
+    assert p2s2p("models", "blend", "a", "b", "c", "--at", "8", "-q") == Result(code=0, out="", err="")
+    assert p2s2p("models", "blend", "a", "b", "c").code == 2
+    assert p2s2p("models", "blend", "a", "b", "c", "--at", "8", "--width", "-1").code == 2
+
+
 def test_models_pull_and_remove(p2s2p: Call, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     result = p2s2p("models", "pull", "psp", "e4e", "--accept-license", "--offline")
     assert result.out == "name    psp\nstatus  installed\nname    e4e\nstatus  installed\n"
@@ -103,5 +117,5 @@ def test_train_encoder(p2s2p: Call, api: FakeApi) -> None:
     options.pop("on_event")
     assert options == {
         "task": "invert", "generator": "mini-generator", "preset": None, "overrides": {}, "steps": None,
-        "start": None, "device": "auto", "seed": 0, "resume": True, "check": False,
+        "start": None, "teacher": None, "device": "auto", "seed": 0, "resume": True, "check": False,
     }  # fmt: skip

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from typing import Any
 
 import pytest
 from command_reference import DOCS, FROZEN, commands, render_frozen, render_reference
+
+from pixel2style2pixel_cli import api
+from pixel2style2pixel_cli.cli.task import PLUMBING
+from pixel2style2pixel_cli.tasks.table import TASKS
 
 OWN_NAMES = {
     "config",
@@ -36,10 +41,11 @@ def test_every_command_and_option_has_help(name: str, command: Any) -> None:
         assert parameter.help and parameter.help.rstrip(")").endswith("."), f"{name} {parameter.name}"
 
 
-def test_python_function_has_the_same_names_and_defaults() -> None:
-    api = pytest.importorskip("pixel2style2pixel_cli.api")
-    invert = dict(commands())["invert"]
-    wanted = {p.name: p.default for p in invert.params if p.name not in OWN_NAMES and p.name != "inputs"}
-    parameters = inspect.signature(api.invert).parameters
-    found = {name: p.default for name, p in parameters.items() if name not in ("inputs", "stdin", "stdout", "on_event")}
-    assert found == wanted
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_python_function_has_the_same_names_and_defaults(task: str) -> None:
+    command = dict(commands())[task]
+    wanted = {p.name: p.default for p in command.params if p.name not in OWN_NAMES and p.name != "inputs"}
+    options = dataclasses.fields(TASKS[task])
+    assert {field.name: field.default for field in options if field.name not in PLUMBING} == wanted
+    function = getattr(api, task)
+    assert function.__doc__ == TASKS[task].__doc__ and "inputs" in inspect.signature(function).parameters

@@ -75,7 +75,7 @@ def test_completion_lists_commands_and_choices() -> None:
     }
     command = [sys.executable, "-m", "pixel2style2pixel_cli"]
     done = subprocess.run(command, capture_output=True, text=True, env=asked, check=True)
-    assert done.stdout.split() == ["none", "pair", "sheet"]
+    assert done.stdout.split() == ["none", "pair", "row", "sheet"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

@@ -20,12 +20,15 @@ from pixel2style2pixel_cli.convert.nvidia import nvidia_to_rosinality
 from pixel2style2pixel_cli.convert.own_card import encoder_spec_of, generator_spec_of
 from pixel2style2pixel_cli.convert.psp import encoder_rows
 from pixel2style2pixel_cli.convert.rosinality import publish_generator
+from pixel2style2pixel_cli.engine.feed import FEEDS
 from pixel2style2pixel_cli.engine.loading import load_generator, load_model
-from pixel2style2pixel_cli.files.pixels import to_float, to_uint8
+from pixel2style2pixel_cli.files.pixels import to_uint8
+from pixel2style2pixel_cli.inputs.masked import blank
+from pixel2style2pixel_cli.inputs.sketch import sketchify
 from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.zoo.cards import Card, load_card
-from pixel2style2pixel_cli.zoo.find import generator_card_of
+from pixel2style2pixel_cli.zoo.find import owner_of
 from pixel2style2pixel_cli.zoo.landmarks import find_landmarks
 from pixel2style2pixel_cli.zoo.verify import sha256_file
 
@@ -48,8 +51,8 @@ def _own_home(monkeypatch: pytest.MonkeyPatch, checked_home: Path) -> None:
 
 @pytest.mark.parametrize("card", CARDS, ids=named)
 def test_card_builds(card: Card) -> None:
-    generator = generator_spec_of(generator_card_of(card))
-    encoder = encoder_spec_of(card)
+    generator = generator_spec_of(owner_of(card, "generator"))
+    encoder = encoder_spec_of(owner_of(card, "encoder"))
     assert generator is not None
     with torch.device("meta"):
         assert sum(parameter.numel() for parameter in Generator(generator).parameters()) > 0
@@ -147,6 +150,22 @@ def test_bundled_generator_draws(card: Card) -> None:
     assert np.abs(pictures[0].astype(int) - pictures[1]).mean() > 3
 
 
+def encoder_input(card: Card, picture: np.ndarray) -> np.ndarray:
+    """What the encoder of a card is fed of a face: itself, a drawing, a hole on the cheek, or a simple map of parts."""
+    side = len(picture)
+    if card.input.kind == "sketch":
+        return sketchify(picture)
+    if card.input.kind == "masked":
+        hole = np.zeros((side, side), bool)
+        hole[side // 2 : side // 2 + 8, side // 3 : side // 3 + 8] = True
+        return blank(picture, hole)
+    if card.input.kind == "labels":
+        y, x = np.mgrid[:side, :side] / side - 0.5
+        hair, skin = x**2 + (y + 0.05) ** 2 < 0.12, x**2 / 0.6 + y**2 < 0.08
+        return np.where(skin, 1, np.where(hair, 13, 0)).astype(np.uint8)
+    return picture
+
+
 @pytest.mark.parametrize("card", [card for card in BUNDLED if card.encoder], ids=named)
 def test_bundled_encoder_runs_in_both_precisions(card: Card) -> None:
     face = Image.open(ROOT / "tests" / "data" / "face_15009.webp").convert("RGB")
@@ -154,13 +173,15 @@ def test_bundled_encoder_runs_in_both_precisions(card: Card) -> None:
     for dtype in (torch.float32, torch.bfloat16):
         model = load_model(card, CPU, dtype)
         side = model.encoder_spec.input_size
-        batch = to_float([np.asarray(face.resize((side, side), Image.Resampling.BILINEAR))]).to(dtype)
-        codes = model.network.encode(batch)
+        picture = np.asarray(face.resize((side, side), Image.Resampling.BILINEAR))
+        codes = model.network.encode(FEEDS[card.input.kind].feed([encoder_input(card, picture)]).to(dtype))
         results.append(to_uint8(model.network.generator(codes, "fixed"))[0].astype(int))
     exact, rough = results
     goal = np.asarray(face.resize(exact.shape[1::-1], Image.Resampling.BILINEAR)).astype(int)
     assert np.abs(exact - rough).mean() < 6
-    assert np.square((exact - goal) / 127.5).mean() < 0.15  # it is this face, not any
+    assert exact.std() > 10
+    if card.input.kind in ("photo", "lowres", "masked"):
+        assert np.square((exact - goal) / 127.5).mean() < 0.15  # it is this face, not any
 
 
 @pytest.mark.parametrize("card", [card for card in BUNDLED if "invert" in card.tasks], ids=named)

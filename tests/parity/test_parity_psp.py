@@ -20,6 +20,7 @@ from golden_numbers import (
 from torch import Tensor
 
 from pixel2style2pixel_cli.convert.layout import convert_checkpoint
+from pixel2style2pixel_cli.engine.mixing import mix_rows
 from pixel2style2pixel_cli.networks.psp import PSP, EncoderKind
 from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
@@ -61,10 +62,8 @@ def converted_model(checkpoint: dict[str, object], kind: EncoderKind) -> PSP:
 
 def check_mixing(numbers: Golden, model: PSP, codes: Tensor, style: Tensor, rows: list[int], alpha: float) -> None:
     """The rows of a mask blended with a style, replaced by it, and set to zero."""
-    blended, replaced, zeroed = codes.clone(), codes.clone(), codes.clone()
-    blended[:, rows] = alpha * style[:, rows] + (1 - alpha) * codes[:, rows]
-    replaced[:, rows] = style[:, rows]
-    zeroed[:, rows] = 0
+    blended, replaced = (mix_rows(codes, style, rows, share) for share in (alpha, 1.0))
+    zeroed = mix_rows(codes, torch.zeros_like(codes), rows, 1.0)
     for tag, mixed in (("alpha", blended), ("replace", replaced), ("zero", zeroed)):
         numbers.check(f"image_mix_{tag}", F.adaptive_avg_pool2d(model.generator(mixed), 256))
         if f"latents_mix_{tag}" in numbers.arrays or f"latents_mix_{tag}.slice" in numbers.arrays:

@@ -30,20 +30,20 @@ def pictures() -> torch.Tensor:
 
 
 def test_results_do_not_depend_on_company_or_order(engine: Engine, pictures: torch.Tensor) -> None:
-    together = engine.invert(pictures)
-    assert together.codes.shape == (5, GENERATOR.n_styles, GENERATOR.style_dim)
-    assert together.images.shape == (5, 3, 32, 32) and together.images.dtype == torch.float32
-    backwards = engine.invert(pictures.flip(0))
+    together = engine.translate(pictures)
+    assert together.codes.shape == (5, 1, GENERATOR.n_styles, GENERATOR.style_dim)
+    assert together.images.shape == (5, 1, 3, 32, 32) and together.images.dtype == torch.float32
+    backwards = engine.translate(pictures.flip(0))
     assert torch.equal(together.images, backwards.images.flip(0))
     for i in range(5):
-        assert torch.equal(engine.invert(pictures[i : i + 1]).images, together.images[i : i + 1])
+        assert torch.equal(engine.translate(pictures[i : i + 1]).images, together.images[i : i + 1])
 
 
 def test_each_picture_has_noise_of_its_own_seed(engine: Engine, pictures: torch.Tensor) -> None:
     same = pictures[:1].expand(3, -1, -1, -1)
-    images = engine.invert(same, noise="random", seeds=[5, 6, 5]).images
+    images = engine.translate(same, noise="random", seeds=[5, 6, 5]).images
     assert torch.equal(images[0], images[2]) and not torch.equal(images[0], images[1])
-    alone = engine.invert(same[:1], noise="random", seeds=[6]).images
+    alone = engine.translate(same[:1], noise="random", seeds=[6]).images
     assert torch.equal(alone[0], images[1])
     maps = engine.random_noise([1, 2])
     assert [tuple(m.shape) for m in maps] == [(2, 1, s, s) for s in GENERATOR.noise_sizes]
@@ -56,7 +56,7 @@ def test_refinement_sees_codes_and_where_they_start(engine: Engine, pictures: to
         starts.append(start)
         return torch.zeros_like(codes)
 
-    found = engine.invert(pictures, refine=refine)
+    found = engine.translate(pictures, refine=refine)
     assert starts == [0, 1, 2, 3, 4] and float(found.codes.abs().max()) == 0
     assert torch.equal(found.images[0], found.images[4])
 
@@ -64,7 +64,7 @@ def test_refinement_sees_codes_and_where_they_start(engine: Engine, pictures: to
 def test_memory_that_runs_out_halves_the_batch(
     engine: Engine, pictures: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = engine.invert(pictures)
+    expected = engine.translate(pictures)
     engine.device = torch.device("meta")  # anything but a CPU, where batches are single pictures anyway
     encode, sizes = engine.encode, []
 
@@ -76,7 +76,7 @@ def test_memory_that_runs_out_halves_the_batch(
         return encode(inputs)
 
     monkeypatch.setattr(engine, "encode", small)
-    found = engine.invert(pictures)
+    found = engine.translate(pictures)
     assert sizes == [4, 2, 2, 1] and engine.batch_size.size == 2
     torch.testing.assert_close(found.images, expected.images, rtol=1e-3, atol=1e-4)
 

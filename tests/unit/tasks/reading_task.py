@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from pixel2style2pixel_cli.errors import NoFaceError
-from pixel2style2pixel_cli.files.image import Photo
+from pixel2style2pixel_cli.files.image import Photo, read_image
 from pixel2style2pixel_cli.tasks.base import Prepared
 
 
@@ -21,7 +22,10 @@ class ReadingTask:
     dies: bool = False
     holds_interpreter: bool = True
 
-    def prepare(self, photo: Photo) -> list[Prepared]:
+    def read(self, source: Path | bytes, *, name: str, max_pixels: int) -> Photo:
+        return read_image(source, name=name, max_pixels=max_pixels)
+
+    def prepare(self, photo: Photo, relative: str) -> list[Prepared]:
         print("what a library prints must not disturb the answers")  # noqa: T201
         red, green, _ = photo.pixels[0, 0]
         if green == 255:

@@ -32,7 +32,7 @@ def plan_of(folder: Path, colours: list[tuple[int, int, int]]) -> tuple[PlanItem
 
 
 def run_all(todo: tuple[PlanItem, ...], task: ReadingTask, *, keep_pixels: bool = False) -> list[Outcome]:
-    preparation = Preparation(task=task, max_pixels=10_000, keep_pixels=keep_pixels)
+    preparation = Preparation(preparer=task, max_pixels=10_000, keep_pixels=keep_pixels)
     with Readers(preparation, todo, lambda: b"") as readers:
         found = list(readers.ahead(4))
     assert [item for item, _ in found] == list(todo)
@@ -102,6 +102,8 @@ def test_the_work_of_a_helper_that_was_killed_is_done_here(tmp_path: Path) -> No
 def test_leaving_early_drops_what_has_not_begun(tmp_path: Path) -> None:
     todo = plan_of(tmp_path / "in", [BLUE] * 40)
     started = time.perf_counter()
-    with Readers(Preparation(task=ReadingTask(os.getpid()), max_pixels=100, keep_pixels=False), todo, bytes) as readers:
+    with Readers(
+        Preparation(preparer=ReadingTask(os.getpid()), max_pixels=100, keep_pixels=False), todo, bytes
+    ) as readers:
         next(readers.ahead(4))
     assert time.perf_counter() - started < 30

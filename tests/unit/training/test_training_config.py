@@ -49,6 +49,13 @@ def test_the_encoder_of_a_preset_fits_the_generators() -> None:
     assert load_training(EncoderTraining, "encoder", "mini-invert", {}).encoder == generator.encoder
 
 
+def test_the_cartoon_generator_is_built_like_the_photographic_one() -> None:
+    photo, toon = (load_training(GeneratorTraining, "generator", f"mini-{n}", {}) for n in ("autoencoder", "toon"))
+    assert (toon.generator, toon.encoder, toon.discriminator) == (photo.generator, photo.encoder, None)
+    assert (photo.losses.cartoon, toon.losses.cartoon) == (0.0, 1.0)
+    assert (toon.rates.encoder, toon.rates.mapping) == (0.0, 0.0)
+
+
 def test_values_are_replaced_one_by_one() -> None:
     changes = {"run.steps": "12", "rates.generator": "1", "run.precision": "float32", "encoder.units": "[1, 1, 1, 1]"}
     config = load_training(GeneratorTraining, "generator", "mini-autoencoder", changes)
@@ -118,6 +125,7 @@ def test_unknown_presets_list_the_known_ones() -> None:
         (RunConfig, {"batch": 0, "log_every": -1}, r"run\.batch is 0, run\.log_every is -1"),
         (RunConfig, {"held_out": -1}, r"run\.held_out is -1"),
         (GeneratorLosses, {"r1_every": 0}, r"losses\.r1_every is 0"),
+        (GeneratorLosses, {"cartoon": 1.5}, r"losses\.cartoon is 1\.5, expected 0 to 1"),
         (Rates, {"ema_images": 0.0}, r"rates\.ema_images is 0"),
         (EncoderRates, {"warm_up": -1}, r"rates\.warm_up is -1"),
         (Augmentation, {"jpeg": 1.5}, r"augmentation\.jpeg is 1\.5, expected 0 to 1"),

@@ -97,11 +97,11 @@ def test_the_encoder_sees_faults_and_the_loss_the_clean_picture(
     trainer, batch = trainer_of(), batches(source, 1)[0]
     fed: list[Tensor] = []
     trainer.network.encoder.register_forward_pre_hook(lambda _module, arguments: fed.append(arguments[0]))
-    monkeypatch.setattr("pixel2style2pixel_cli.training.encoder.augment", lambda image, _strength: image * 0)
+    monkeypatch.setattr("pixel2style2pixel_cli.training.inputs.augment", lambda image, _strength: image * 0)
     targets: list[Tensor] = []
     losses = trainer._losses
     monkeypatch.setattr(
-        trainer, "_losses", lambda drawn, target, offset: targets.append(target) or losses(drawn, target, offset)
+        trainer, "_losses", lambda drawn, target, batch: targets.append(target) or losses(drawn, target, batch)
     )
     trainer.step(batch, 0)
     assert float(fed[0].abs().max()) == 0 and torch.equal(targets[0], batch.image)

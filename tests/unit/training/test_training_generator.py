@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -28,8 +29,11 @@ from torch import Tensor, nn
 from pixel2style2pixel_cli.convert.digest import tensor_digest
 from pixel2style2pixel_cli.convert.install import METADATA_KEY
 from pixel2style2pixel_cli.engine.loading import load_generator_file
+from pixel2style2pixel_cli.files.pixels import to_uint8
+from pixel2style2pixel_cli.losses import pixel
 from pixel2style2pixel_cli.networks.discriminator import Discriminator
 from pixel2style2pixel_cli.networks.psp import EncoderKind
+from pixel2style2pixel_cli.training.cartoon import cartoon
 from pixel2style2pixel_cli.training.config import GeneratorLosses, GeneratorTraining
 from pixel2style2pixel_cli.training.data import Batch, PictureSource, held_out_batches, training_batches
 from pixel2style2pixel_cli.training.export import export_encoder
@@ -115,7 +119,7 @@ def test_generator_steps_leave_the_discriminator_alone_and_the_other_way_round(s
     trainer = fresh(ADVERSARIAL)
     batch = batches(source, 1)[0]
     before = snapshot(trainer.modules())
-    fakes = trainer._step_generator(batch, batch.image, 1, {})
+    fakes = trainer._step_generator(batch, batch.image, batch.image, 1, {})
     assert moved(trainer.modules(), before) == {"generator", "mapping"}
     assert all(not fake.requires_grad for fake in fakes)
     before = snapshot(trainer.modules())
@@ -208,6 +212,96 @@ def test_feature_distance_has_no_unit() -> None:
     expected = torch.stack([(a - b).abs().mean() / b.abs().mean() for a, b in zip(ours, theirs, strict=True)]).mean()
     torch.testing.assert_close(found, expected)
     assert torch.autograd.grad(found, image)[0].abs().sum() > 0
+
+
+FROZEN = dataclasses.replace(AUTOENCODER.rates, encoder=0.0)
+
+
+def toon(**losses: float) -> GeneratorTraining:
+    weights = GeneratorLosses(autoencode=1.0, w_plus_share=1.0, cartoon=1.0, **losses)
+    return dataclasses.replace(AUTOENCODER, losses=weights, rates=FROZEN)
+
+
+def test_an_encoder_of_rate_zero_stays_what_it_is(source: PictureSource) -> None:
+    trainer = fresh(toon(pair_latent=0.1))
+    assert isinstance(trainer.encoder, nn.Module)
+    nn.init.uniform_(next(b for n, b in trainer.encoder.named_buffers() if n.endswith("running_mean")))
+    before = snapshot(trainer.modules())
+    for step, batch in enumerate(batches(source, 3)):
+        trainer.step(batch, step)
+    assert moved(trainer.modules(), before) == {"generator", "mapping", "generator_average"}
+    for name in ("encoder", "encoder_average"):  # statistics of batch normalisation are buffers
+        after = trainer.modules()[name].state_dict()
+        assert all(torch.equal(after[key], value) for key, value in before[name].items()), name
+    assert "encoder" not in trainer.optimisers()
+
+
+def drawing(trainer: GeneratorTrainer, batch: Batch) -> Tensor:
+    """The cartoon of what the generator drew when the run began."""
+    assert trainer.original is not None and trainer.encoder is not None
+    with torch.no_grad():
+        return cartoon(trainer.original(trainer.encode(trainer.encoder, batch.image), "off"), 1.0)
+
+
+def test_the_drawing_is_the_target_and_the_photograph_is_read(
+    source: PictureSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = source.batch([0, 1, 2, 3], [False] * 4)
+    trainer = fresh(toon(pair_image=1.0))
+    target = drawing(trainer, batch)
+    assert torch.equal(trainer.target(batch, batch.image), target) and not torch.equal(target, batch.image)
+    read, wanted = [], []
+    encode, pyramid = trainer.encode, pixel.pyramid_l1
+
+    def encode_seen(encoder: nn.Module, image: Tensor) -> Tensor:
+        read.append(image)
+        return encode(encoder, image)
+
+    def pyramid_seen(image: Tensor, goal: Tensor, levels: int = 5, weight_B1HW: Tensor | None = None) -> Tensor:
+        wanted.append(goal)
+        return pyramid(image, goal, levels, weight_B1HW)
+
+    monkeypatch.setattr(trainer, "encode", encode_seen)
+    monkeypatch.setattr(pixel, "pyramid_l1", pyramid_seen)
+    trainer.step(batch, 0)
+    assert len(read) == 2 and all(torch.equal(image, batch.image) for image in read)
+    assert len(wanted) == 2 and all(torch.equal(goal, target) for goal in wanted)
+
+
+def test_the_original_stays_and_is_taken_when_asked(source: PictureSource, tmp_path: Path) -> None:
+    trainer = fresh(toon())
+    assert trainer.original is not None and "original" in trainer.modules()
+    before = {key: value.clone() for key, value in trainer.original.state_dict().items()}
+    trainer.step(source.batch([0, 1], [False] * 2), 0)
+    assert all(torch.equal(value, before[key]) for key, value in trainer.original.state_dict().items())
+    trainer.keep_original()
+    now = trainer.generator.state_dict()
+    assert all(torch.equal(value, now[key]) for key, value in trainer.original.state_dict().items())
+    assert any(not torch.equal(value, before[key]) for key, value in now.items())
+
+
+def test_validation_and_samples_compare_with_the_drawing(source: PictureSource) -> None:
+    batch = source.batch([0, 1], [False] * 2)
+    trainer, plain = fresh(toon()), fresh()
+    assert len(trainer.samples(batch)) == len(plain.samples(batch)) + 1
+    assert np.array_equal(trainer.samples(batch)[1], to_uint8(drawing(trainer, batch)))
+    drawn = trainer._drawn(batch, batch.image)["mse_w_plus"]
+    expected = float((drawn - drawing(trainer, batch)).square().mean())
+    assert trainer.validate([batch])["mse_w_plus"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_discriminator_judges_against_drawings(source: PictureSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = GeneratorLosses(
+        autoencode=1.0, w_plus_share=1.0, adversarial=0.1, features=0.5, cartoon=1.0, path_length=0.0
+    )
+    trainer = fresh(dataclasses.replace(AUTOENCODER, discriminator=DISCRIMINATOR, losses=losses))
+    seen: list[Tensor] = []
+    monkeypatch.setattr(trainer, "_seen", lambda image: (seen.append(image), image)[1])
+    batch = batches(source, 1)[0]
+    target = drawing(trainer, batch)
+    trainer.step(batch, 1)
+    assert any(torch.equal(image, target) for image in seen)
+    assert not any(torch.equal(image, batch.image) for image in seen)
 
 
 def test_the_export_is_the_average_with_its_spec(source: PictureSource, tmp_path: Path) -> None:

@@ -1,0 +1,155 @@
+"""Pictures with a hole: the mask read or drawn at random, the hole blanked, the filling joined to what is known."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageColor, ImageDraw, ImageFilter
+
+from pixel2style2pixel_cli.errors import InputError, ShapeError, UsageError, check_shape
+
+HOLE_GREY = 127  # nearest to 0 in [-1, 1]
+# Grey levels that are neither black nor white, and how many of them the soft rim of a mask may have.
+_MIDDLE = (64, 191)
+_MIDDLE_SHARE = 0.10
+# Random masks leave at least 40 % of a picture to go by.
+_COVER = (0.05, 0.60)
+
+Mask = NDArray[np.bool_]
+
+
+def read_mask(pixels: NDArray[np.uint8], *, name: str) -> Mask:
+    """Where to fill, bool (H, W), from a black and white picture (H, W) or (H, W, 3): white is filled.
+
+    Raises InputError for a picture with more grey than the rim of a mask has, and as ``check_mask``.
+    """
+    if pixels.ndim == 3:
+        check_shape(pixels, (None, None, 3), "mask")
+        pixels = np.array(Image.fromarray(np.ascontiguousarray(pixels)).convert("L"))
+    check_shape(pixels, (None, None), "mask")
+    grey = float(((pixels >= _MIDDLE[0]) & (pixels <= _MIDDLE[1])).mean())
+    if grey > _MIDDLE_SHARE:
+        raise InputError(
+            f"{name} is not a mask: {grey:.0%} of its pixels are neither black nor white",
+            "paint what is to be filled white and everything else black",
+        )
+    mask = pixels >= 128
+    check_mask(mask, name=name)
+    return mask
+
+
+def check_mask(mask: Mask, *, name: str) -> None:
+    """Raise InputError for a mask that covers nothing or everything."""
+    if not mask.any():
+        raise InputError(f"{name} covers nothing, so there is nothing to fill", "paint what is to be filled white")
+    if mask.all():
+        raise InputError(f"{name} covers the whole picture, so nothing is left to go by", "leave the known part black")
+
+
+def parse_colour(text: str) -> tuple[int, int, int]:
+    """A colour from ``#ff00ff``, ``ff00ff`` or a CSS name such as ``magenta``; UsageError otherwise."""
+    bare = text.strip()
+    try:
+        return ImageColor.getrgb(f"#{bare}" if re.fullmatch(r"[0-9a-fA-F]{6}", bare) else bare)[:3]
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not a colour", "expected #rrggbb or a name such as magenta") from error
+
+
+def mask_of_colour(photo: NDArray[np.uint8], colour: tuple[int, int, int], tolerance: int) -> Mask:
+    """The pixels painted over with ``colour``, bool (H, W).
+
+    photo: uint8 (H, W, 3). A pixel counts if no channel differs by more than ``tolerance`` levels; so do the eight
+    pixels around it, where a soft brush has mixed the colour with the photograph.
+    """
+    check_shape(photo, (None, None, 3), "photo")
+    difference = np.abs(photo.astype(np.int16) - np.array(colour, dtype=np.int16)).max(axis=2)
+    painted = Image.fromarray((difference <= tolerance).astype(np.uint8))
+    return np.array(painted.filter(ImageFilter.MaxFilter(3))) > 0
+
+
+def blank(photo: NDArray[np.uint8], mask: Mask) -> NDArray[np.uint8]:
+    """The photograph with a grey hole, and the hole as a fourth channel (255 inside): uint8 (H, W, 4)."""
+    _check_pair(photo, mask)
+    holed = np.where(mask[:, :, None], np.uint8(HOLE_GREY), photo)
+    return np.concatenate([holed, np.where(mask, 255, 0).astype(np.uint8)[:, :, None]], axis=2)
+
+
+def random_mask(size: int, rng: np.random.Generator) -> Mask:
+    """A hole of brush strokes and boxes over 5 to 60 % of a picture, bool (size, size)."""
+    least, most = _COVER
+    wanted, cover = rng.uniform(least, 0.9 * most), 0.0
+    canvas = Image.new("L", (size, size))
+    while cover < wanted:
+        grown = canvas.copy()
+        draw = ImageDraw.Draw(grown)
+        if rng.random() < 0.3:
+            _draw_box(draw, size, rng)
+        else:
+            _draw_stroke(draw, size, rng)
+        covered = grown.histogram()[1] / size**2
+        if covered <= most:
+            canvas, cover = grown, covered
+    return np.array(canvas) > 0
+
+
+def fill_seam(known: NDArray[np.uint8], drawn: NDArray[np.uint8], mask: Mask) -> NDArray[np.uint8]:
+    """What is known outside the mask, untouched, and what was drawn inside, joined without an edge: uint8 (H, W, 3).
+
+    The difference of the two pictures along the rim of the hole is carried a few pixels (1/32 of the side, 2 to 12)
+    into it and fades there; the pixels of ``known`` inside the hole, painted over or blank, take no part.
+    """
+    _check_pair(known, mask)
+    _check_pair(drawn, mask)
+    width = min(max(2, round(max(mask.shape) / 32)), 12)
+    offset = np.where(mask[:, :, None], np.float32(0), known.astype(np.float32) - drawn)
+    correction = np.zeros_like(offset)
+    filled = ~mask
+    for ring in range(1, width + 1):
+        total, count = _sum_around(offset), _sum_around(filled[:, :, None].astype(np.float32))
+        reached = (count[:, :, 0] > 0) & ~filled
+        offset[reached] = total[reached] / count[reached]
+        correction[reached] = offset[reached] * (1 - ring / (width + 1))
+        filled |= reached
+    joined = np.rint(np.clip(drawn + correction, 0.0, 255.0)).astype(np.uint8)
+    return np.where(mask[:, :, None], joined, known)
+
+
+def _sum_around(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The sum over the 3 x 3 pixels around each pixel of (H, W, C); nothing lies beyond the edges."""
+    padded = np.pad(values, ((1, 1), (1, 1), (0, 0)))
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    return np.asarray(rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:])
+
+
+def _draw_box(draw: ImageDraw.ImageDraw, size: int, rng: np.random.Generator) -> None:
+    wide, high = rng.uniform(0.1, 0.5, 2) * size
+    left, top = rng.uniform(-0.1, 0.9, 2) * size
+    draw.rectangle((left, top, left + wide, top + high), fill=1)
+
+
+def _draw_stroke(draw: ImageDraw.ImageDraw, size: int, rng: np.random.Generator) -> None:
+    """A brush led in arcs: each piece turns a little from the one before."""
+    radius = rng.uniform(0.02, 0.09) * size
+    x, y = rng.uniform(0.0, size, 2)
+    heading = rng.uniform(0.0, 2 * math.pi)
+    turns, lengths = rng.uniform(-0.9, 0.9, 8), rng.uniform(0.04, 0.15, 8) * size
+    points = [(x, y)]
+    for turn, length in zip(turns[: rng.integers(2, 9)], lengths, strict=False):
+        heading += turn
+        x, y = x + length * math.cos(heading), y + length * math.sin(heading)
+        points.append((x, y))
+    draw.line(points, fill=1, width=max(1, round(2 * radius)))
+    for x, y in points:
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=1)
+
+
+def _check_pair(picture: NDArray[np.uint8], mask: Mask) -> None:
+    check_shape(picture, (None, None, 3), "photo")
+    if picture.shape[:2] != mask.shape:
+        raise ShapeError(
+            f"the mask has shape {'x'.join(map(str, mask.shape))}, expected {picture.shape[0]}x{picture.shape[1]}",
+            "give a mask of the size of the photograph",
+        )

@@ -1,0 +1,92 @@
+"""Frontalisation: the face turned to the front (pSp, section 4.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from pixel2style2pixel_cli.errors import MissingError, UsageError
+from pixel2style2pixel_cli.tasks.options import FaceOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from pixel2style2pixel_cli.engine.engine import Engine
+    from pixel2style2pixel_cli.engine.loading import Model
+    from pixel2style2pixel_cli.networks.psp import PSP
+    from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Refine, Task
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
+class FrontalizeOptions(FaceOptions):
+    """Options of ``frontalize``.
+
+    ``strength`` goes from the face as it is (0) to its frontal code (1); ``layers`` are the rows that turn, by default
+    all of them. Both need an inversion model for the same generator.
+    """
+
+    command: ClassVar[str] = "frontalize"
+
+    strength: float = 1.0
+    layers: str | None = None
+
+    def check(self, inputs: Sequence[str]) -> None:
+        """Raise UsageError for a strength out of range."""
+        FaceOptions.check(self, inputs)  # super() would look in the class that slots=True replaced
+        if not 0 <= self.strength <= 1:
+            raise UsageError(f"the strength is {self.strength}, expected 0 to 1", "write --strength 0.8")
+
+    def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
+        """Photographs as they are; part of the way where asked."""
+        from pixel2style2pixel_cli.engine.mixing import parse_layers
+        from pixel2style2pixel_cli.tasks.photo import photo_task
+
+        rows = model.generator_spec.n_styles
+        layers = tuple(range(rows)) if self.layers is None else parse_layers(self.layers, rows)
+        partly = self.strength < 1 or len(layers) < rows
+        recipe: dict[str, RecipeValue] = {"strength": self.strength, "layers": ",".join(map(str, layers))}
+        turn = PartialTurn(*_plain_encoder(model), layers, self.strength) if partly else None
+        return photo_task(self, model, refine=turn, recipe=recipe)
+
+
+class PartialTurn:
+    """Goes part of the way from the code of a face as it is to its frontal code."""
+
+    def __init__(self, plain: PSP, size: int, layers: tuple[int, ...], strength: float) -> None:
+        self.plain, self.size, self.layers, self.strength = plain, size, layers, strength
+
+    def __call__(self, engine: Engine, prepared: Sequence[Prepared]) -> Refine:
+        """What turns the codes of these crops."""
+        import torch
+
+        from pixel2style2pixel_cli.engine.mixing import mix_rows
+        from pixel2style2pixel_cli.files.pixels import to_float
+        from pixel2style2pixel_cli.inputs.photo import resize_photo
+
+        crops = to_float([resize_photo(p.crop, self.size) for p in prepared])
+        inputs = crops.to(engine.device, engine.dtype, memory_format=torch.channels_last)
+
+        def refine(codes: Tensor, start: int) -> Tensor:
+            as_it_is = self.plain.encode(inputs[start : start + len(codes)])
+            return mix_rows(as_it_is, codes, self.layers, self.strength)
+
+        return refine
+
+
+def _plain_encoder(model: Model) -> tuple[PSP, int]:
+    """The encoder of the installed inversion model for the same generator, and the side of its pictures."""
+    from pixel2style2pixel_cli.engine.loading import load_encoder, read_weight_metadata
+    from pixel2style2pixel_cli.zoo.find import installed_files, list_cards
+
+    for card in list_cards():
+        files = installed_files(card) if "invert" in card.tasks else None
+        if files is None or read_weight_metadata(files["generator"]).get("digest") != model.generator_digest:
+            continue
+        network, spec = load_encoder(card, model.network.generator)
+        return network, spec.input_size
+    raise MissingError(
+        f"--strength and --layers need an inversion model for the generator of {model.card.name}",
+        "leave them out, or install that model: p2s2p models list",
+    )

@@ -1,0 +1,143 @@
+"""Inpainting: what a mask hides of a face is made up (pSp, appendix; methods.md 4.5)."""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pixel2style2pixel_cli.errors import InputError, UsageError
+from pixel2style2pixel_cli.inputs.kinds import InputKind
+from pixel2style2pixel_cli.tasks.options import FaceOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pixel2style2pixel_cli.engine.loading import Model
+    from pixel2style2pixel_cli.files.image import Photo
+    from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RecipeValue, Task
+    from pixel2style2pixel_cli.tasks.photo import Cut
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
+class InpaintOptions(FaceOptions):
+    """Options of ``inpaint``.
+
+    ``mask`` is a picture for all inputs, white where it is to be made up, or a folder of such pictures with the names
+    of the inputs; ``mask_colour`` is a colour painted over the photographs instead. ``keep`` leaves everything outside
+    the mask as it was.
+    """
+
+    command: ClassVar[str] = "inpaint"
+    kind: ClassVar[InputKind] = "masked"
+
+    mask: str | Path | None = None
+    mask_colour: str | None = None
+    mask_tolerance: int = 24
+    keep: bool = True
+
+    def also_read(self, inputs: Sequence[str]) -> Sequence[str]:
+        """The mask, or the folder of masks."""
+        return () if self.mask is None else (str(self.mask),)
+
+    def check(self, inputs: Sequence[str]) -> None:
+        """Raise UsageError unless exactly one kind of mask is given, and it can be there."""
+        FaceOptions.check(self, inputs)  # super() would look in the class that slots=True replaced
+        if (self.mask is None) == (self.mask_colour is None):
+            what = "no mask was given" if self.mask is None else "--mask and --mask-colour were both given"
+            raise UsageError(what, "give --mask FILE, a folder of masks, or --mask-colour '#ff00ff'")
+        if self.mask is not None and not Path(self.mask).exists():
+            raise UsageError(f"the mask {self.mask} does not exist", "check the spelling")
+        if self.mask_colour is not None:
+            from pixel2style2pixel_cli.inputs.masked import parse_colour
+
+            parse_colour(self.mask_colour)
+
+    def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
+        """Photographs with a hole."""
+        from pixel2style2pixel_cli.inputs.masked import parse_colour
+        from pixel2style2pixel_cli.tasks.photo import photo_task
+
+        change = Blank(
+            mask=None if self.mask is None else Path(self.mask),
+            colour=None if self.mask_colour is None else parse_colour(self.mask_colour),
+            tolerance=self.mask_tolerance,
+            size=model.encoder_spec.input_size,
+            side=model.generator_spec.resolution,
+            max_pixels=self.max_pixels,
+        )
+        recipe: dict[str, RecipeValue] = {"keep": self.keep}
+        if self.mask is None:
+            recipe |= {"mask_colour": self.mask_colour, "mask_tolerance": self.mask_tolerance}
+        else:
+            recipe["mask"] = Path(self.mask).name
+        return photo_task(self, model, change=change, finish=keep_known if self.keep else None, recipe=recipe)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Blank:
+    """Cuts the hole out of a crop: its mask goes through the same alignment as the photograph."""
+
+    mask: Path | None
+    colour: tuple[int, int, int] | None
+    tolerance: int
+    size: int
+    side: int
+    max_pixels: int
+
+    def __call__(self, found: Prepared, photo: Photo, relative: str, cut: Cut) -> Prepared:
+        """The crop with its hole blanked, and the hole at both sizes."""
+        from pixel2style2pixel_cli.inputs.masked import blank, check_mask
+
+        picture = (self._mask_of(photo, relative)[..., None] * 255).astype("uint8").repeat(3, axis=2)
+        small, large = (cut(picture, size)[..., 0] > 127 for size in (self.size, self.side))
+        check_mask(large, name=f"the mask on the face of {photo.name}")
+        fed = blank(found.crop, small)
+        return replace(found, crop=fed[..., :3], fed=fed, hole=large)
+
+    def _mask_of(self, photo: Photo, relative: str) -> NDArray[np.bool_]:
+        """Where this photograph is to be made up, at the photograph's size."""
+        from pixel2style2pixel_cli.files.image import read_image
+        from pixel2style2pixel_cli.inputs.masked import mask_of_colour, read_mask
+
+        if self.mask is None:
+            assert self.colour is not None  # one of the two is given
+            painted = mask_of_colour(photo.pixels, self.colour, self.tolerance)
+            if not painted.any():
+                colour = "#{:02x}{:02x}{:02x}".format(*self.colour)
+                raise InputError(f"nothing in {photo.name} has the colour {colour}", "try a larger --mask-tolerance")
+            return painted
+        path = self.mask if self.mask.is_file() else self._beside(self.mask, relative, photo.name)
+        mask = read_mask(read_image(path, name=path.name, max_pixels=self.max_pixels).pixels, name=path.name)
+        if mask.shape != (photo.height, photo.width):
+            rows, columns = mask.shape
+            raise InputError(
+                f"the mask {path.name} is {columns} x {rows}, the photograph {photo.name} is "
+                f"{photo.width} x {photo.height}",
+                "draw the mask on a copy of the photograph",
+            )
+        return mask
+
+    @staticmethod
+    def _beside(folder: Path, relative: str, name: str) -> Path:
+        """The mask of one input: the same place in the folder of masks, whatever kind of picture it is."""
+        from pixel2style2pixel_cli.files.image import IMAGE_SUFFIXES
+
+        wanted = folder / relative
+        for path in (wanted, *sorted(wanted.parent.glob(f"{glob.escape(wanted.stem)}.*"))):
+            if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
+                return path
+        raise InputError(f"no mask for {name} in {folder.name}", "masks have the names of their photographs")
+
+
+def keep_known(prepared: Prepared, drawn: Pixels) -> Pixels:
+    """The drawn picture inside the hole, the photograph outside, joined a few pixels inside the hole."""
+    from pixel2style2pixel_cli.inputs.masked import fill_seam
+
+    if prepared.target is None or prepared.hole is None:
+        raise TypeError("the crop and its hole are needed at the generator's size; the task was made without them")
+    return fill_seam(prepared.target, drawn, prepared.hole)

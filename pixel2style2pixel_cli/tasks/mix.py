@@ -1,0 +1,113 @@
+"""Mixing: rows of one code into another, from photographs, latents or random styles (methods.md 4.6)."""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pixel2style2pixel_cli.errors import InputError, UsageError
+from pixel2style2pixel_cli.tasks.options import FaceOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from pixel2style2pixel_cli.engine.engine import Engine
+    from pixel2style2pixel_cli.engine.loading import Model
+    from pixel2style2pixel_cli.files.image import Photo
+    from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Refine, Task
+    from pixel2style2pixel_cli.tasks.latent import CodePreparer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
+class MixOptions(FaceOptions):
+    """Options of ``mix``: the first input is the content, the others are styles; without one, ``mix_seed`` draws them.
+
+    Photographs and latents alike.
+    """
+
+    command: ClassVar[str] = "mix"
+    takes_latents: ClassVar[bool] = True
+
+    def subjects(self, inputs: Sequence[str]) -> Sequence[str]:
+        """The styles, each of which gives an output; with random styles the content."""
+        return inputs if self.samples else inputs[1:]
+
+    def also_read(self, inputs: Sequence[str]) -> Sequence[str]:
+        """The content, where it is not itself the subject."""
+        return () if self.samples else inputs[:1]
+
+    def check(self, inputs: Sequence[str]) -> None:
+        """Raise UsageError unless there is one content, and styles of one kind."""
+        self.check_shares()
+        if self.samples and len(inputs) > 1:
+            raise UsageError("styles were given and --mix-seed as well", "name styles, or draw them with --mix-seed")
+        if not self.samples:
+            if len(inputs) == 1:
+                raise UsageError("there is no style to mix in", "name a STYLE after the content, or add --mix-seed 0-7")
+            if self.mix_truncation != 1.0:
+                raise UsageError("--mix-truncation is for random styles", "leave it out, or use --mix-seed")
+        content = inputs[0] if inputs else "-"
+        if content == "-" or content.startswith("@") or glob.has_magic(content) or Path(content).is_dir():
+            raise UsageError(f"the content is one picture or latent, not {content}", "name one file first")
+
+    def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
+        """Photographs and latents; each style's rows into the content."""
+        from pixel2style2pixel_cli.engine.feed import FEEDS
+        from pixel2style2pixel_cli.tasks.base import RunOptions, Task
+        from pixel2style2pixel_cli.tasks.latent import CodePreparer, given_codes
+        from pixel2style2pixel_cli.tasks.photo import photo_preparer
+        from pixel2style2pixel_cli.tasks.styles import chosen_layers
+
+        photos = photo_preparer(self, model, needs_target=RunOptions.of(self).needs_target)
+        spec = model.generator_spec
+        preparer = CodePreparer(
+            photos=photos, generator=model.generator_digest, rows=spec.n_styles, width=spec.style_dim
+        )
+        feed = FEEDS[self.kind].feed
+        if self.samples:
+            return Task(preparer=preparer, feed=feed, refine=given_codes, recipe={})
+        layers = chosen_layers(self, model)
+        photo, content = self._read_content(preparer, inputs[0])
+        recipe: dict[str, RecipeValue] = {"content_sha256": photo.sha256, "mix_alpha": self.mix_alpha}
+        recipe["mix_layers"] = ",".join(map(str, layers))
+        return Task(
+            preparer=preparer, feed=feed, refine=RowsOfStyle(content, layers, self.mix_alpha), recipe=recipe
+        )  # fmt: skip
+
+    def _read_content(self, preparer: CodePreparer, name: str) -> tuple[Photo, Prepared]:
+        path = Path(name)
+        try:
+            photo = preparer.read(path, name=name, max_pixels=self.max_pixels)
+            return photo, preparer.prepare(photo, path.name)[0]
+        except InputError as error:
+            if path.name in error.message:
+                raise
+            raise type(error)(f"the content {name}: {error.message}", error.hint) from error
+
+
+class RowsOfStyle:
+    """Puts rows of each style into one content, whose code is found once."""
+
+    def __init__(self, content: Prepared, layers: tuple[int, ...], alpha: float) -> None:
+        self.content, self.layers, self.alpha = content, layers, alpha
+        self._codes: Tensor | None = None
+
+    def __call__(self, engine: Engine, prepared: Sequence[Prepared]) -> Refine:
+        """What mixes the codes of these styles into the content's."""
+        from pixel2style2pixel_cli.engine.mixing import mix_rows
+        from pixel2style2pixel_cli.files.pixels import to_float
+        from pixel2style2pixel_cli.tasks.latent import given_codes
+
+        if self._codes is None:
+            encoded = engine.encode(to_float([self.content.crop]))
+            self._codes = given_codes(engine, [self.content])(encoded, 0)
+        content, given = self._codes, given_codes(engine, prepared)
+
+        def refine(codes: Tensor, start: int) -> Tensor:
+            return mix_rows(content.expand_as(codes), given(codes, start), self.layers, self.alpha)
+
+        return refine

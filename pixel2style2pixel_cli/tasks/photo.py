@@ -1,0 +1,140 @@
+"""Photographs as inputs: faces found, chosen, and aligned as the encoder was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from pixel2style2pixel_cli.errors import InputError
+from pixel2style2pixel_cli.face.align import align_face, centre_crop, is_aligned
+from pixel2style2pixel_cli.face.detect import Detector, Face, choose_faces
+from pixel2style2pixel_cli.files.image import Photo, read_image
+from pixel2style2pixel_cli.inputs.photo import resize_photo
+from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RecipeValue, Refine, RunOptions, Task
+from pixel2style2pixel_cli.tasks.options import Align, FaceOptions, OnNoFace
+
+if TYPE_CHECKING:
+    # imports torch, which a helper process should not wait for
+    from pixel2style2pixel_cli.engine.engine import Engine
+    from pixel2style2pixel_cli.engine.loading import Model
+
+# A picture (H, W, 3) and a size to the crop of that size, always of the same part of the photograph.
+Cut: TypeAlias = Callable[[Pixels, int], Pixels]
+
+
+class Change(Protocol):
+    """A task's own step between crop and encoder; picklable, and importable without torch."""
+
+    def __call__(self, found: Prepared, photo: Photo, relative: str, cut: Cut) -> Prepared:
+        """The prepared crop of the photograph, changed; ``relative`` is the path below the input's root."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhotoPreparer:
+    """Finds, chooses and aligns faces.
+
+    ``input_size`` is the encoder's side. ``target_size`` is the generator's, or None when no target is needed.
+    ``detector`` is None only with ``align`` never. ``change`` is what a task does to a crop before it is fed.
+    """
+
+    input_size: int
+    target_size: int | None
+    detector: Detector | None
+    align: Align = "auto"
+    face: str = "best"
+    on_no_face: OnNoFace = "skip"
+    change: Change | None = None
+
+    @property
+    def holds_interpreter(self) -> bool:
+        """Detectors do; decoding and resizing do not."""
+        return self.detector is not None
+
+    def read(self, source: Path | bytes, *, name: str, max_pixels: int) -> Photo:
+        """Decode a photograph."""
+        return read_image(source, name=name, max_pixels=max_pixels)
+
+    def prepare(self, photo: Photo, relative: str) -> list[Prepared]:
+        """One entry per chosen face, numbered as the detector ranks them."""
+        pixels = photo.pixels
+        if self.detector is None:
+            return [self._whole(photo, relative)]
+        faces = self.detector.detect(pixels)
+        if not faces and self.on_no_face == "crop":
+            matrix = centre_crop(pixels, output_size=self.input_size).matrix
+            found = self._cut(photo, relative, lambda picture, size: centre_crop(picture, output_size=size).crop)
+            return [replace(found, matrix=matrix, warning="no face found: the centred square was taken")]
+        return [self._one(photo, relative, face, index) for index, face in choose_faces(faces, self.face)]
+
+    def _one(self, photo: Photo, relative: str, face: Face, index: int) -> Prepared:
+        pixels = photo.pixels
+        if self.align == "auto" and is_aligned(face.points, photo.width, photo.height):
+            return replace(self._whole(photo, relative), face=index, points=face.points)
+        aligned = align_face(pixels, face.points, output_size=self.input_size)
+
+        def cut(picture: Pixels, size: int) -> Pixels:
+            if picture is pixels and size == self.input_size:
+                return aligned.crop
+            return align_face(picture, face.points, output_size=size).crop
+
+        found = self._cut(photo, relative, cut)
+        return replace(found, face=index, matrix=aligned.matrix, aligned=True, points=face.points)
+
+    def _whole(self, photo: Photo, relative: str) -> Prepared:
+        """The picture as it is, at the encoder's size: an aligned crop already, or the user's word that it is one."""
+        if photo.height != photo.width:
+            raise InputError(
+                f"the picture is {photo.width} x {photo.height}, and without alignment it must be square",
+                "use --align always",
+            )
+        matrix = centre_crop(photo.pixels, output_size=self.input_size).matrix
+        return replace(self._cut(photo, relative, resize_photo), matrix=matrix)
+
+    def _cut(self, photo: Photo, relative: str, cut: Cut) -> Prepared:
+        target = None if self.target_size is None else cut(photo.pixels, self.target_size)
+        crop = cut(photo.pixels, self.input_size)
+        found = Prepared(face=None, crop=crop, target=target, matrix=None, aligned=False)
+        return found if self.change is None else self.change(found, photo, relative, cut)
+
+
+def photo_preparer(
+    options: FaceOptions, model: Model, *, needs_target: bool, change: Change | None = None
+) -> PhotoPreparer:
+    """Photographs for the encoder of a model, with a detector unless they are taken as they are."""
+    return PhotoPreparer(
+        input_size=model.encoder_spec.input_size,
+        target_size=model.generator_spec.resolution if needs_target else None,
+        detector=_find_detector(options),
+        align=options.align,
+        face=options.face,
+        on_no_face=options.on_no_face,
+        change=change,
+    )
+
+
+def photo_task(
+    options: FaceOptions,
+    model: Model,
+    *,
+    change: Change | None = None,
+    refine: Callable[[Engine, Sequence[Prepared]], Refine] | None = None,
+    finish: Callable[[Prepared, Pixels], Pixels] | None = None,
+    recipe: Mapping[str, RecipeValue] | None = None,
+) -> Task:
+    """A task on the faces of photographs."""
+    from pixel2style2pixel_cli.engine.feed import FEEDS
+
+    preparer = photo_preparer(options, model, needs_target=RunOptions.of(options).needs_target, change=change)
+    return Task(preparer=preparer, feed=FEEDS[options.kind].feed, refine=refine, finish=finish, recipe=recipe or {})
+
+
+def _find_detector(options: FaceOptions) -> Detector | None:
+    from pixel2style2pixel_cli.face.detect import load_detector
+    from pixel2style2pixel_cli.zoo.landmarks import find_landmarks
+
+    if options.align == "never":
+        return None
+    return load_detector(options.detector, landmarks=find_landmarks(), threshold=options.detector_threshold)

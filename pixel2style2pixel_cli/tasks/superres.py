@@ -1,0 +1,70 @@
+"""Super-resolution: plausible detail for faces that are small or blurred (pSp, section 4.4; methods.md 4.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.inputs.kinds import InputKind
+from pixel2style2pixel_cli.tasks.options import FaceOptions, OnNoFace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pixel2style2pixel_cli.engine.loading import Model
+    from pixel2style2pixel_cli.files.image import Photo
+    from pixel2style2pixel_cli.tasks.base import Prepared, Task
+    from pixel2style2pixel_cli.tasks.photo import Cut
+
+LARGEST_FACTOR = 32
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
+class SuperresOptions(FaceOptions):
+    """Options of ``superres``; ``factor`` makes the face that many times smaller first, for tests.
+
+    A face that is small enough to need this is often too small for a detector, so its centred square is taken.
+    """
+
+    command: ClassVar[str] = "superres"
+    kind: ClassVar[InputKind] = "lowres"
+
+    on_no_face: OnNoFace = "crop"
+    factor: int = 1
+
+    def check(self, inputs: Sequence[str]) -> None:
+        """Raise UsageError for a factor that the degradation does not have."""
+        # super() would look in the class that slots=True replaced
+        FaceOptions.check(self, inputs)
+        if not 1 <= self.factor <= LARGEST_FACTOR:
+            raise UsageError(f"the factor is {self.factor}, expected 1 to {LARGEST_FACTOR}", "write --factor 8")
+
+    def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
+        """Photographs, degraded where asked."""
+        from pixel2style2pixel_cli.inputs.lowres import DEGRADED_SIDE
+        from pixel2style2pixel_cli.tasks.photo import photo_task
+
+        side = min(DEGRADED_SIDE, model.generator_spec.resolution)
+        change = Degrade(factor=self.factor, side=side, size=model.encoder_spec.input_size)
+        return photo_task(self, model, change=change, recipe={"factor": self.factor})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Degrade:
+    """Makes the crop of ``side`` pixels that many times smaller and large again, by the published rule."""
+
+    factor: int
+    side: int
+    size: int
+
+    def __call__(self, found: Prepared, photo: Photo, relative: str, cut: Cut) -> Prepared:
+        """The degraded crop at the encoder's size, and where comparisons look at it."""
+        from pixel2style2pixel_cli.inputs.lowres import degrade
+        from pixel2style2pixel_cli.inputs.photo import resize_photo
+
+        if self.factor == 1:
+            return found
+        degraded = degrade(cut(photo.pixels, self.side), self.factor)
+        target = None if found.target is None else resize_photo(degraded, len(found.target))
+        return replace(found, crop=resize_photo(degraded, self.size), target=target)

@@ -1,0 +1,27 @@
+"""Toonify: the code of a photographed face, drawn by a generator of another look (pSp, section 4.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from pixel2style2pixel_cli.tasks.options import FaceOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pixel2style2pixel_cli.engine.loading import Model
+    from pixel2style2pixel_cli.tasks.base import Task
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
+class ToonifyOptions(FaceOptions):
+    """Options of ``toonify``."""
+
+    command: ClassVar[str] = "toonify"
+
+    def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
+        """Photographs as they are; the look is the generator's."""
+        from pixel2style2pixel_cli.tasks.photo import photo_task
+
+        return photo_task(self, model)

@@ -1,0 +1,164 @@
+"""Style rows: which are replaced, how far, by what, and how they are asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_zoo import GENERATOR
+
+from pixel2style2pixel_cli.engine.batching import BatchSize
+from pixel2style2pixel_cli.engine.engine import Engine
+from pixel2style2pixel_cli.engine.loading import Model, load_model
+from pixel2style2pixel_cli.engine.mixing import Mixing, mix_rows, parse_layers, sample_styles
+from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.zoo.cards import load_card
+
+CPU = torch.device("cpu")
+ROWS = (4, 5, 6, 7)
+
+
+@pytest.fixture
+def model(tiny_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
+    monkeypatch.setenv("P2S2P_ZOO", str(tiny_zoo))
+    monkeypatch.setenv("P2S2P_HOME", str(tmp_path))
+    return load_model(load_card(tiny_zoo / "tiny-invert"), CPU, torch.float32)
+
+
+@pytest.fixture
+def pictures() -> torch.Tensor:
+    torch.manual_seed(0)
+    return torch.rand(3, 3, 32, 32) * 2 - 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_chosen_rows_are_the_styles_and_the_others_the_codes(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    codes, style = torch.randn(2, 8, 5).to(dtype), torch.randn(8, 5).to(dtype)
+    mixed = mix_rows(codes, style, (0, 6), 1.0)
+    assert torch.equal(mixed[:, [0, 6]], style[[0, 6]].expand(2, -1, -1))
+    rest = [row for row in range(8) if row not in (0, 6)]
+    assert torch.equal(mixed[:, rest], codes[:, rest])
+    assert torch.equal(mix_rows(codes, style, (), 1.0), codes)
+    assert torch.equal(mix_rows(codes, style, range(8), 0.0), codes)
+
+
+def test_alpha_goes_part_of_the_way() -> None:
+    codes, style = torch.zeros(1, 8, 5), torch.ones(8, 5)
+    assert mix_rows(codes, style, (3,), 0.25)[0, :, 0].tolist() == [0, 0, 0, 0.25, 0, 0, 0, 0]
+    half = mix_rows(torch.full_like(codes, 2.0), style, ROWS, 0.5)
+    assert torch.equal(half[0, 4:], torch.full((4, 5), 1.5)) and torch.equal(half[0, :4], torch.full((4, 5), 2.0))
+
+
+def test_a_row_that_is_replaced_does_not_hand_on_what_is_not_finite() -> None:
+    codes = torch.full((1, 8, 5), float("nan"))
+    assert bool(mix_rows(codes, torch.ones(8, 5), range(8), 1.0).isfinite().all())
+
+
+def test_a_seed_is_the_same_style_in_any_company(model: Model) -> None:
+    generator = model.network.generator
+    styles = sample_styles(generator, [7, 3, 9])
+    assert styles.shape == (3, GENERATOR.n_styles, GENERATOR.style_dim)
+    assert torch.equal(sample_styles(generator, [3])[0], styles[1])
+    assert torch.equal(sample_styles(generator, [9, 7]), styles[[2, 0]])
+    assert not torch.equal(styles[0], styles[1])
+    z = torch.randn(1, GENERATOR.z_dim, generator=torch.Generator().manual_seed(3))
+    assert torch.equal(styles[1], generator.map(z)[0])
+
+
+def test_truncation_pulls_towards_the_average(model: Model) -> None:
+    generator = model.network.generator
+    average, full = generator.latent_avg, sample_styles(generator, [1])
+    torch.testing.assert_close(sample_styles(generator, [1], 0.5), average + 0.5 * (full - average))
+    torch.testing.assert_close(sample_styles(generator, [1], 0.0)[0], average.expand(GENERATOR.n_styles, -1))
+
+
+def test_mixing_does_not_depend_on_batch_or_order(model: Model, pictures: torch.Tensor) -> None:
+    engine = Engine(model, CPU, torch.float32, BatchSize(4))
+    styles = sample_styles(model.network.generator, [5, 6])
+    found = engine.translate(pictures, mixing=Mixing(styles_MND=styles, layers=ROWS))
+    assert found.codes.shape == (3, 2, 8, GENERATOR.style_dim) and found.images.shape == (3, 2, 3, 32, 32)
+    plain = engine.translate(pictures)
+    assert torch.equal(found.codes[:, :, :4], plain.codes[:, :, :4].expand(-1, 2, -1, -1))
+    assert torch.equal(found.codes[:, :, 4:], styles[:, 4:].expand(3, -1, -1, -1))
+    alone = Mixing(styles_MND=styles[1:], layers=ROWS)
+    assert torch.equal(engine.translate(pictures.flip(0), mixing=alone).images.flip(0)[:, 0], found.images[:, 1])
+    nothing = Mixing(styles_MND=styles, layers=())
+    assert torch.equal(engine.translate(pictures, mixing=nothing).images[:, 0], plain.images[:, 0])
+
+
+def test_all_styles_of_a_picture_have_its_noise(model: Model, pictures: torch.Tensor) -> None:
+    engine = Engine(model, CPU, torch.float32, BatchSize(4))
+    same = sample_styles(model.network.generator, [5, 5])
+    mixing = Mixing(styles_MND=same, layers=ROWS)
+    twice = pictures[:1].expand(2, -1, -1, -1)
+    images = engine.translate(twice, noise="random", seeds=[1, 2], mixing=mixing).images
+    assert torch.equal(images[:, 0], images[:, 1]) and not torch.equal(images[0], images[1])
+
+
+def test_a_batch_of_many_styles_may_be_split(
+    model: Model, pictures: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(model, CPU, torch.float32, BatchSize(8))
+    mixing = Mixing(styles_MND=sample_styles(model.network.generator, [1, 2, 3]), layers=ROWS, alpha=0.5)
+    wanted = engine.translate(pictures, mixing=mixing)
+    engine.device = torch.device("meta")  # anything but a CPU, where batches are single pictures anyway
+    sizes: list[int] = []
+
+    def encode(inputs: torch.Tensor) -> torch.Tensor:
+        return model.network.encode(inputs)
+
+    def generate(codes: torch.Tensor, *_: object) -> torch.Tensor:
+        sizes.append(len(codes))
+        if len(codes) > 2:
+            raise RuntimeError("CUDA out of memory")
+        image: torch.Tensor = model.network.generator(codes)
+        return image
+
+    monkeypatch.setattr(engine, "encode", encode)
+    monkeypatch.setattr(engine, "generate", generate)
+    found = engine.translate(pictures, mixing=mixing)
+    assert sizes == [8, 4, 2, 2, 2, 2, 1]
+    torch.testing.assert_close(found.images, wanted.images, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(found.codes, wanted.codes, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "n_styles", "rows"),
+    [
+        ("8-17", 18, range(8, 18)),
+        ("8-", 12, range(8, 12)),
+        ("0,3,7-9", 12, (0, 3, 7, 8, 9)),
+        ("9, 7-9 ,0", 12, (0, 7, 8, 9)),
+        ("coarse", 12, (0, 1, 2)),
+        ("middle", 12, (3, 4, 5, 6)),
+        ("fine", 12, range(7, 12)),
+        ("coarse,fine", 8, (0, 1, 2, 7)),
+        ("0-", 8, range(8)),
+        ("11", 12, (11,)),
+    ],
+)
+def test_rows_as_they_are_asked_for(text: str, n_styles: int, rows: range | tuple[int, ...]) -> None:
+    assert parse_layers(text, n_styles) == tuple(rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("8-17", "the layers 8-17 go beyond the model's 12 rows"),
+        ("12", "the layers 12 go beyond the model's 12 rows"),
+        ("12-", "the layers 12- go beyond the model's 12 rows"),
+        ("9-7", "the layers 9-7 are no range"),
+        ("", "the layers '' cannot be read"),
+        ("1,", "the layers '' cannot be read"),
+        ("-3", "the layers '-3' cannot be read"),
+        ("Fine", "the layers 'Fine' cannot be read"),
+        ("1.5", "the layers '1.5' cannot be read"),
+        ("9" * 5000, "cannot be read"),
+    ],
+)
+def test_rows_that_are_not_there(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_layers(text, 12)
+    assert message in caught.value.message and caught.value.hint
