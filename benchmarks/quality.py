@@ -2,17 +2,14 @@
 
     python benchmarks/quality.py --data shard_015.npz --out benchmarks/records/quality.json --sheets docs/pictures
 
-Measures mean squared error on [-1, 1] of `invert`, of the average face and of optimised codes; the share of
-reconstructions whose dlib face descriptor is near the input's; the share of random samples in which dlib finds a face.
+Measures mean squared error on [-1, 1] of the encoder alone, of `invert` with the steps that its card asks for, of the
+average face and of codes optimised from the average one; the share of reconstructions whose dlib face descriptor is
+near the input's; the share of random samples in which dlib finds a face.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
-import json
-import platform
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,9 @@ from typing import Any
 import dlib
 import numpy as np
 import torch
+from command import record_head, write_record
+from identity import shares
+from measures import mse
 from numpy.typing import NDArray
 
 from pixel2style2pixel_cli.device import keep_freed_memory
@@ -32,43 +32,24 @@ from pixel2style2pixel_cli.files.sheet import sheet_image
 from pixel2style2pixel_cli.fitting.embed import embed
 from pixel2style2pixel_cli.inputs.photo import resize_photo
 from pixel2style2pixel_cli.seeds import torch_generator
+from pixel2style2pixel_cli.tasks.invert import RATE
 from pixel2style2pixel_cli.training.data import PictureSource
 from pixel2style2pixel_cli.zoo.find import choose_model
-from pixel2style2pixel_cli.zoo.landmarks import find_landmarks
 
 Pixels = NDArray[np.uint8]
-SAME_PERSON = 0.6  # the distance under which dlib's descriptor calls two faces one person
-DESCRIPTOR = "dlib_face_recognition_resnet_model_v1.dat"
 
 
-class Descriptor:
-    """dlib's 128 numbers of the best face in a picture, or None where it finds none."""
+def invert(engine: Engine, pictures: list[Pixels], steps: int) -> list[Pixels]:
+    """Reconstructions of aligned pictures, as `p2s2p invert --align never --optimize STEPS` makes them."""
+    size, generator = engine.model.encoder_spec.input_size, engine.model.network.generator
+    targets = to_float(pictures)
 
-    def __init__(self) -> None:
-        files = importlib.metadata.files("face_recognition_models") or []
-        weights = next(str(f.locate()) for f in files if f.name == DESCRIPTOR)
-        self.detector = dlib.get_frontal_face_detector()
-        self.points = dlib.shape_predictor(str(find_landmarks()))
-        self.network = dlib.face_recognition_model_v1(weights)
+    def refine(codes: torch.Tensor, start: int) -> torch.Tensor:
+        goal = targets[start : start + len(codes)]
+        return embed(generator, goal, codes, steps=steps, learning_rate=RATE)
 
-    def __call__(self, picture: Pixels) -> NDArray[np.float64] | None:
-        boxes, scores, _ = self.detector.run(picture, 1, 0.0)
-        if not boxes:
-            return None
-        best = boxes[int(np.argmax(scores))]
-        return np.array(self.network.compute_face_descriptor(picture, self.points(picture, best)))
-
-
-def mse(a: list[Pixels], b: list[Pixels]) -> float:
-    """Mean squared error on [-1, 1], averaged over pictures."""
-    return float(torch.stack([(x - y).square().mean() for x, y in zip(to_float(a), to_float(b), strict=True)]).mean())
-
-
-def invert(engine: Engine, pictures: list[Pixels]) -> tuple[list[Pixels], torch.Tensor]:
-    """Reconstructions and codes of aligned pictures, as `p2s2p invert --align never` makes them."""
-    size = engine.model.encoder_spec.input_size
-    done = engine.invert(to_float([resize_photo(p, size) for p in pictures]))
-    return to_uint8(done.images), done.codes
+    inputs = to_float([resize_photo(p, size) for p in pictures])
+    return to_uint8(engine.translate(inputs, refine=refine if steps else None).images.flatten(0, 1))
 
 
 def optimised(engine: Engine, pictures: list[Pixels], steps: int) -> list[Pixels]:
@@ -81,26 +62,6 @@ def optimised(engine: Engine, pictures: list[Pixels], steps: int) -> list[Pixels
         with torch.no_grad():
             results += to_uint8(network.generator(embed(network.generator, part, begin, steps=steps)))
     return results
-
-
-def shares(inputs: list[Pixels], outputs: list[Pixels]) -> dict[str, Any]:
-    """How often input and output are one person for dlib, beside pairs of different inputs and outputs."""
-    describe = Descriptor()
-    pairs = [(describe(a), describe(b)) for a, b in zip(inputs, outputs, strict=True)]
-    both = [(a, b) for a, b in pairs if a is not None and b is not None]
-    own = np.array([np.linalg.norm(a - b) for a, b in both])
-    other = np.array([np.linalg.norm(both[i][0] - both[(i + 1) % len(both)][1]) for i in range(len(both))])
-    return {
-        "pairs": len(pairs),
-        "face_found_in_input": sum(a is not None for a, _ in pairs) / len(pairs),
-        "face_found_in_output": sum(b is not None for _, b in pairs) / len(pairs),
-        "under_0.6_of_all_pairs": float((own < SAME_PERSON).sum() / len(pairs)),
-        "under_0.6_of_described_pairs": float((own < SAME_PERSON).mean()),
-        "distance_median": float(np.median(own)),
-        "random_pairs_under_0.6": float((other < SAME_PERSON).mean()),
-        "random_distance_median": float(np.median(other)),
-        "nearer_than_random_partner": float((own < other).mean()),
-    }
 
 
 def samples(engine: Engine, count: int, seed: int, truncation: float) -> list[Pixels]:
@@ -119,7 +80,8 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="a packed shard, or a folder of aligned pictures")
     parser.add_argument("--model", default="mini")
     parser.add_argument("--pictures", type=int, default=1000)
-    parser.add_argument("--optimised", type=int, default=16, help="how many pictures are also optimised")
+    parser.add_argument("--command", type=int, default=200, help="how many are inverted with the card's steps")
+    parser.add_argument("--optimised", type=int, default=16, help="how many are optimised from the average code")
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--samples", type=int, default=500)
     parser.add_argument("--out", type=Path, required=True)
@@ -134,43 +96,49 @@ def main() -> None:
     source = PictureSource([options.data], resolution)
     pictures = [source.pixels(i) for i in range(min(options.pictures, len(source)))]
     started = time.perf_counter()
-    outputs, _ = invert(engine, pictures)
+    encoded = invert(engine, pictures, 0)
     seconds = time.perf_counter() - started
+    steps, some = engine.model.card.optimize, pictures[: options.command]
+    started = time.perf_counter()
+    outputs = invert(engine, some, steps) if steps else encoded[: len(some)]
+    command_seconds = time.perf_counter() - started
     with torch.no_grad():
         average = to_uint8(engine.model.network.generator(engine.model.network.latent_avg[None]))[0]
     few = pictures[: options.optimised]
-    record: dict[str, Any] = {
-        "command": "python benchmarks/quality.py",
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-        ).stdout.strip(),
-        "device": f"{platform.machine()} CPU, {torch.get_num_threads()} threads",
-        "torch": torch.__version__,
+    record: dict[str, Any] = record_head("python benchmarks/quality.py") | {
         "model": engine.model.label,
         "data": Path(options.data).name,
         "pictures": len(pictures),
-        "seconds_per_picture": seconds / len(pictures),
-        "mse_invert": mse(outputs, pictures),
         "mse_average_face": mse([average] * len(pictures), pictures),
+        "encoder_alone": {
+            "seconds_per_picture": seconds / len(pictures),
+            "mse": mse(encoded, pictures),
+            "descriptor": shares(pictures, encoded),
+        },
+        "invert": {
+            "steps": steps,
+            "pictures": len(some),
+            "seconds_per_picture": command_seconds / len(some),
+            "mse": mse(outputs, some),
+            "descriptor": shares(some, outputs),
+        },
     }
     if few:
         best = optimised(engine, few, options.steps)
         record |= {
             "optimised_pictures": len(few),
             "optimised_steps": options.steps,
+            "mse_encoder_same_pictures": mse(encoded[: len(few)], few),
             "mse_invert_same_pictures": mse(outputs[: len(few)], few),
             "mse_optimised": mse(best, few),
         }
         record["ratio_to_optimised"] = record["mse_invert_same_pictures"] / record["mse_optimised"]
-    record["descriptor"] = shares(pictures, outputs)
     detector = dlib.get_frontal_face_detector()
     for truncation in (1.0, 0.7):
         drawn = samples(engine, options.samples, 1, truncation)
         found = sum(bool(detector(picture, 1)) for picture in drawn) / max(1, len(drawn))
         record[f"samples_with_a_face_truncation_{truncation}"] = found
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(record, indent=1) + "\n")
-    print(json.dumps(record, indent=1))
+    write_record(options.out, record)
     if options.sheets:
         options.sheets.mkdir(parents=True, exist_ok=True)
         tiles = [("", [a, b]) for a, b in zip(pictures[:25], outputs[:25], strict=True)]

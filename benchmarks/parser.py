@@ -1,0 +1,169 @@
+"""A small face parser, only for measuring: pictures to CelebAMask-HQ classes. It is trained here and not shipped.
+
+A U-Net that works at half the size of the picture: 2 x 2 pixels become channels at its start and classes at its end.
+Shape suffixes: B batch, C channels, H W height and width, K classes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from measures import label_agreement
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from pixel2style2pixel_cli.files.pixels import to_float
+from pixel2style2pixel_cli.inputs.labels import CELEBAMASK
+from pixel2style2pixel_cli.inputs.photo import resize_photo
+from pixel2style2pixel_cli.training.augment import augment
+from pixel2style2pixel_cli.training.config import Augmentation
+from pixel2style2pixel_cli.training.data import PictureSource, training_batches
+
+Pixels = NDArray[np.uint8]
+CLASSES = len(CELEBAMASK)
+WIDTHS = (16, 32, 64, 128)
+# The parser must also read soft pictures with noise, as generators make them; a shift would move the classes.
+DAMAGE = Augmentation(colour=0.5, blur=1.0, noise=0.4)
+
+
+class Block(nn.Sequential):
+    """Two convolutions, each normalised."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        layers: list[nn.Module] = []
+        for channels in (inputs, outputs):
+            layers += [nn.Conv2d(channels, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+        super().__init__(*layers)
+
+
+class FaceParser(nn.Module):
+    """Picture (B, 3, H, W) in [-1, 1] to class scores (B, K, H, W); H and W divisible by 16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.ModuleList(Block(a, b) for a, b in zip((12, *WIDTHS), WIDTHS, strict=False))
+        self.up = nn.ModuleList(Block(a + b, a) for a, b in itertools.pairwise(WIDTHS))
+        self.scores = nn.Conv2d(WIDTHS[0], 4 * CLASSES, 1)
+
+    def forward(self, image_BCHW: Tensor) -> Tensor:
+        x = F.pixel_unshuffle(image_BCHW, 2)
+        kept: list[Tensor] = []
+        for number, block in enumerate(self.down):
+            x = block(F.max_pool2d(x, 2) if number else x)
+            kept.append(x)
+        for number in reversed(range(len(self.up))):
+            wider = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+            x = self.up[number](torch.cat([kept[number], wider], dim=1))
+        return F.pixel_shuffle(self.scores(x), 2)
+
+
+class Parser:
+    """A trained parser: uint8 pictures of any size to uint8 maps (S, S), S being the size it was trained at."""
+
+    def __init__(self, path: Path) -> None:
+        with safe_open(path, framework="pt") as file:
+            self.record: dict[str, Any] = json.loads((file.metadata() or {})["record"])
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
+        self.size = int(self.record["size"])
+        self.network = FaceParser().eval()
+        self.network.load_state_dict(weights)
+
+    def __call__(self, pictures: Sequence[Pixels]) -> list[Pixels]:
+        return parse(self.network, [resize_photo(picture, self.size) for picture in pictures])
+
+
+@torch.no_grad()
+def parse(network: FaceParser, pictures: Sequence[Pixels]) -> list[Pixels]:
+    """The most likely class of every pixel."""
+    maps: list[Pixels] = []
+    for start in range(0, len(pictures), 16):
+        maps += list(network(to_float(pictures[start : start + 16])).argmax(dim=1).to(torch.uint8).numpy())
+    return maps
+
+
+def class_weights(source: PictureSource, count: int = 200) -> Tensor:
+    """How much an error in each class costs: small classes more, by the root of their share; absent ones nothing."""
+    seen = np.stack([source.labels(i) for i in np.linspace(0, len(source) - 1, count).astype(int)])
+    share = np.bincount(seen.ravel(), minlength=CLASSES)[:CLASSES] / seen.size
+    weights = np.where(share > 0, 1 / np.sqrt(np.maximum(share, 1e-4)), 0.0)
+    return torch.from_numpy(weights / np.sum(weights * share)).float()
+
+
+def train(source: PictureSource, kept: Path, *, steps: int, batch: int = 16, rate: float = 4e-3) -> FaceParser:
+    """Cross entropy on damaged and mirrored pictures, Adam with one cycle of the learning rate.
+
+    The state is ``kept`` every 50 steps, and an interrupted training of as many steps goes on from there.
+    """
+    torch.manual_seed(0)
+    network, weights = FaceParser().to(memory_format=torch.channels_last), class_weights(source)
+    optimiser = torch.optim.Adam(network.parameters(), lr=rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
+    parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "schedule": schedule}
+    begin = _resume(kept, parts, steps)
+    batches = training_batches(source, batch=batch, seed=0, start=begin, held_out=0, flip=True)
+    started = time.perf_counter()
+    for step, item in zip(range(begin + 1, steps + 1), batches, strict=False):
+        assert item.labels is not None  # the source was asked for them
+        image = augment(item.image, DAMAGE).contiguous(memory_format=torch.channels_last)
+        loss = F.cross_entropy(network(image), item.labels.long(), weights)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+        if step % 50 == 0 or step == steps:
+            seconds = time.perf_counter() - started
+            print(f"parser: step {step} of {steps}, loss {loss.item():.3f}, {seconds:.0f} s", flush=True)
+            torch.save({"step": step, "steps": steps} | {n: part.state_dict() for n, part in parts.items()}, kept)
+    return network.eval()
+
+
+def _resume(kept: Path, parts: dict[str, Any], steps: int) -> int:
+    """Load an interrupted training of that many steps, if there is one; the step it had reached."""
+    if not kept.is_file():
+        return 0
+    state = torch.load(kept, weights_only=True)
+    if state["steps"] != steps:
+        return 0
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    return int(state["step"])
+
+
+def train_parser(
+    data: Sequence[Path], held_out: Path, path: Path, *, steps: int, size: int, count: int = 500
+) -> dict[str, Any]:
+    """Train on shards, measure on the first ``count`` pictures of one that is not among them, save with the record."""
+    source = PictureSource(list(data), size, labels=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = path.with_suffix(".interrupted")
+    network = train(source, kept, steps=steps)
+    unseen = PictureSource([held_out], size, labels=True)
+    numbers = range(min(count, len(unseen)))
+    truth = [unseen.labels(i) for i in numbers]
+    agreement = label_agreement(truth, parse(network, [unseen.pixels(i) for i in numbers]))
+    record = {
+        "size": size,
+        "steps": steps,
+        "pictures_trained_on": len(source),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "held_out": held_out.name,
+        "held_out_pictures": len(numbers),
+        **agreement,
+    }
+    save_file(
+        {name: value.contiguous() for name, value in network.state_dict().items()},
+        path,
+        metadata={"record": json.dumps(record)},
+    )
+    kept.unlink()
+    return record
