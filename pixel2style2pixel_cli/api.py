@@ -17,7 +17,7 @@ from pixel2style2pixel_cli.tasks.options import MAX_PIXELS, TaskOptions, read_st
 from pixel2style2pixel_cli.tasks.seg2face import Seg2FaceOptions
 from pixel2style2pixel_cli.tasks.sketch2face import Sketch2FaceOptions
 from pixel2style2pixel_cli.tasks.superres import SuperresOptions
-from pixel2style2pixel_cli.tasks.table import TASKS, TRAINED
+from pixel2style2pixel_cli.tasks.table import TRAINED, options_of
 from pixel2style2pixel_cli.tasks.toonify import ToonifyOptions
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def train_encoder(
     if task not in TRAINED:
         raise UsageError(f"no training task {task!r}", f"tasks: {', '.join(TRAINED)}")
     return start_encoder(
-        data, out, generator=generator, kind=TASKS[task].kind, teacher=teacher, preset=preset or f"psp-{task}",
+        data, out, generator=generator, kind=options_of(task).kind, teacher=teacher, preset=preset or f"psp-{task}",
         overrides=_with_steps(overrides, steps), start=start, device=device, seed=seed, resume=resume, check=check,
         on_event=on_event,
     )  # fmt: skip

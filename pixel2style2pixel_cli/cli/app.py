@@ -14,8 +14,7 @@ import typer
 from typer.main import get_command
 
 from pixel2style2pixel_cli import __version__
-from pixel2style2pixel_cli.cli import models, show, train
-from pixel2style2pixel_cli.cli.group import Group
+from pixel2style2pixel_cli.cli.group import App, Later
 from pixel2style2pixel_cli.cli.usage import usage_error
 from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.output import Output
@@ -24,14 +23,15 @@ from pixel2style2pixel_cli.tasks.table import TASKS
 PROGRAM = "p2s2p"
 INTERRUPTED = 130
 
-app = typer.Typer(name=PROGRAM, cls=Group, no_args_is_help=True, rich_markup_mode="rich")
-for _task in TASKS:
-    # the module of a command has its name
-    _module = import_module(f"{__package__}.{_task}")
-    app.command(_task, epilog=_module.EXAMPLES)(getattr(_module, _task))
-app.add_typer(train.app, name="train", help="Train a generator, or an encoder for one.")
-app.add_typer(models.app, name="models", help="List, show, pull, import, blend, verify and remove models.")
-app.command("show")(show.show)
+# The help of every command; the module of a command has its name.
+COMMANDS = {
+    **{name: task.does for name, task in TASKS.items()},
+    "show": "Show the recipe of a picture, or the contents of a latent or a weight file.",
+    "train": "Train a generator, or an encoder for one.",
+    "models": "List, show, pull, import, blend, verify and remove models.",
+}
+
+app = App(add_completion=True)
 
 
 def _version(context: typer.Context, value: bool) -> None:
@@ -48,6 +48,24 @@ def root(
     ] = False,
 ) -> None:
     """Faces in the latent space of StyleGAN2: a photograph in, its code and its reconstruction out."""
+
+
+def root_command() -> Any:
+    """The whole command line; each command is built when it is used."""
+    command: Any = get_command(app)
+    command.commands = {name: Later(name, help, load_command) for name, help in COMMANDS.items()}
+    return command
+
+
+def load_command(name: str) -> Any:
+    """A command out of the module of its name: a group where the module has an ``app``, else one function."""
+    module = import_module(f"{__package__}.{name}")
+    group: App | None = getattr(module, "app", None)
+    if group is None:
+        group = App()
+        group.command(name, epilog=getattr(module, "EXAMPLES", None))(getattr(module, name))
+    group.info.help = COMMANDS[name]
+    return get_command(group)
 
 
 def main() -> NoReturn:
@@ -77,8 +95,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _dispatch(arguments: Sequence[str], output: Output) -> int:
-    command: Any = get_command(app)
-    code = command.main(args=list(arguments), prog_name=PROGRAM, standalone_mode=False, obj=output)
+    code = root_command().main(args=list(arguments), prog_name=PROGRAM, standalone_mode=False, obj=output)
     return code if isinstance(code, int) else 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from pixel2style2pixel_cli.cli.group import whole
 from pixel2style2pixel_cli.config import Kind, Option, Value, config_files, load_defaults
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.output import Colour, Look, Output
@@ -22,9 +23,11 @@ def apply_config(context: typer.Context, value: str | None) -> str | None:
     """Callback of ``--config``, read before all other options: fills the defaults of this command."""
     if context.resilient_parsing:
         return value
-    commands = known_options(context.find_root().command)
     files = config_files(value, Path.cwd())
-    found = load_defaults(command_name(context), commands, files=files, environment=os.environ)
+    # only a file can name options of other commands, and all commands together are slow to build
+    name = command_name(context)
+    commands = known_options(context.find_root().command) if files else known_options(context.command, name)
+    found = load_defaults(name, commands, files=files, environment=os.environ)
     names = _parameter_names(context.command)
     context.default_map = {names[key]: default.value for key, default in found.items()}
     context.meta[CONFIGURED] = {names[key]: default for key, default in found.items()}
@@ -33,6 +36,7 @@ def apply_config(context: typer.Context, value: str | None) -> str | None:
 
 def known_options(command: object, name: str = "") -> dict[str, tuple[Option, ...]]:
     """Every command below ``command`` by its dotted name, with the options that may be configured."""
+    command = whole(command)
     inner: Mapping[str, object] | None = getattr(command, "commands", None)
     if inner is None:
         found = (Option(key=option_key(p.opts), kind=_kind(p)) for p in _options(command))

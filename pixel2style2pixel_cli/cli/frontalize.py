@@ -8,7 +8,6 @@ from pixel2style2pixel_cli.cli import options as o
 from pixel2style2pixel_cli.cli.task import task_command
 from pixel2style2pixel_cli.tasks.frontalize import FrontalizeOptions
 
-HELP = "Turn each face to the front."
 EXAMPLES = """Examples:
 
 p2s2p frontalize photo.jpg -o front.png --grid pair
@@ -25,4 +24,4 @@ OWN = {
     ],
 }
 
-frontalize = task_command(FrontalizeOptions, HELP, own=OWN)
+frontalize = task_command(FrontalizeOptions, own=OWN)

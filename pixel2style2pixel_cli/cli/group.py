@@ -1,23 +1,77 @@
-"""The class of every group of commands: Typer's, without the import that makes its start slow."""
+"""The classes of our commands: Typer's, without what makes its start slow."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Any, TypeVar
 
-from typer.core import TyperGroup
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class App(typer.Typer):
+    """A Typer program whose groups and commands are the ones below."""
+
+    def __init__(self, *, add_completion: bool = False) -> None:
+        super().__init__(cls=Group, no_args_is_help=True, add_completion=add_completion, rich_markup_mode="rich")
+
+    def command(  # type: ignore[override]
+        self, name: str | None = None, *, epilog: str | None = None
+    ) -> Callable[[Function], Function]:
+        """Adds a function as a command, as Typer's does."""
+        return super().command(name, epilog=epilog, cls=Command)
 
 
 class Group(TyperGroup):
-    """A group whose own flags default to False.
+    """A group of commands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters, as Typer lists them."""
+        return _plain(super().get_params(ctx))
+
+
+class Command(TyperCommand):
+    """One command."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters, as Typer lists them."""
+        return _plain(super().get_params(ctx))
+
+
+def _plain(parameters: Iterable[Any]) -> list[Any]:
+    """Parameters of which the flags default to False and show no type.
 
     Typer gives ``--help`` and the completion flags the default None, and converting that imports pydantic, a tenth
     of a second in every command.
     """
+    listed = list(parameters)
+    for parameter in listed:
+        if getattr(parameter, "is_flag", False) and parameter.default is None:
+            parameter.default = False
+            parameter.metavar = ""
+    return listed
 
-    def get_params(self, ctx: Any) -> list[Any]:
-        """The parameters, as Typer lists them."""
-        parameters: list[Any] = list(super().get_params(ctx))
-        for parameter in parameters:
-            if getattr(parameter, "is_flag", False) and parameter.default is None:
-                parameter.default = False
-        return parameters
+
+class Later(TyperCommand):
+    """A command of which only name and help are known until it is used: building all of them is half of the start."""
+
+    def __init__(self, name: str, help: str, load: Callable[[str], Any]) -> None:
+        super().__init__(name, help=help)
+        self._load = load
+
+    @cached_property
+    def whole(self) -> Any:
+        """The command with its options, or the group with its commands."""
+        return self._load(str(self.name))
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """The context of the whole command: from here on the parser sees nothing of this one."""
+        return self.whole.make_context(*args, **kwargs)
+
+
+def whole(command: Any) -> Any:
+    """The command itself, where it may be one that is built later."""
+    return command.whole if isinstance(command, Later) else command

@@ -8,7 +8,6 @@ from pixel2style2pixel_cli.cli import options as o
 from pixel2style2pixel_cli.cli.task import task_command
 from pixel2style2pixel_cli.tasks.inpaint import InpaintOptions
 
-HELP = "Make up what a mask hides of a face."
 EXAMPLES = """Examples:
 
 p2s2p inpaint photo.jpg --mask mask.png -o whole.png
@@ -33,4 +32,4 @@ OWN = {
     "keep": Annotated[bool, o.flag("--keep/--no-keep", panel=o.TASK, help=KEEP_HELP)],
 }
 
-inpaint = task_command(InpaintOptions, HELP, own=OWN)
+inpaint = task_command(InpaintOptions, own=OWN)

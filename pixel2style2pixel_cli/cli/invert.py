@@ -8,7 +8,6 @@ from pixel2style2pixel_cli.cli import options as o
 from pixel2style2pixel_cli.cli.task import task_command
 from pixel2style2pixel_cli.tasks.invert import InvertOptions
 
-HELP = "Find the code of each face and write the picture that the generator makes of it."
 EXAMPLES = """Examples:
 
 p2s2p invert photo.jpg -o me.png
@@ -26,4 +25,4 @@ OWN = {
     ],
 }
 
-invert = task_command(InvertOptions, HELP, own=OWN)
+invert = task_command(InvertOptions, own=OWN)

@@ -9,7 +9,6 @@ import typer
 from pixel2style2pixel_cli.cli.task import task_command
 from pixel2style2pixel_cli.tasks.mix import MixOptions
 
-HELP = "Put rows of each STYLE into CONTENT, one output for each; --mix-seed draws random styles instead."
 EXAMPLES = """Examples:
 
 p2s2p mix a.jpg b.jpg --mix-layers fine -o mixed.png
@@ -27,4 +26,4 @@ ContentAndStyles = Annotated[
     ),
 ]
 
-mix = task_command(MixOptions, HELP, own={}, inputs=ContentAndStyles)
+mix = task_command(MixOptions, own={}, inputs=ContentAndStyles)

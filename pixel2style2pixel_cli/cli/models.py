@@ -10,12 +10,12 @@ import typer
 
 from pixel2style2pixel_cli.cli import options as o
 from pixel2style2pixel_cli.cli.defaults import start_output
-from pixel2style2pixel_cli.cli.group import Group
+from pixel2style2pixel_cli.cli.group import App
 from pixel2style2pixel_cli.cli.question import terminal_question
 from pixel2style2pixel_cli.events import SCHEMA
 from pixel2style2pixel_cli.wording import file_size
 
-app = typer.Typer(cls=Group, no_args_is_help=True)
+app = App()
 
 ModelName = Annotated[str, typer.Argument(metavar="NAME", help="A name from models list.")]
 ModelNames = Annotated[

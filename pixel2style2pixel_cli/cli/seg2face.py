@@ -10,7 +10,6 @@ from pixel2style2pixel_cli.cli import options as o
 from pixel2style2pixel_cli.cli.task import task_command
 from pixel2style2pixel_cli.tasks.seg2face import Seg2FaceOptions
 
-HELP = "Make a photograph of a face from a map of its parts."
 EXAMPLES = """Examples:
 
 p2s2p seg2face map.png --mix-seed 0-7 --grid row -o faces/
@@ -26,4 +25,4 @@ OWN = {
     ],
 }
 
-seg2face = task_command(Seg2FaceOptions, HELP, own=OWN, inputs=Maps)
+seg2face = task_command(Seg2FaceOptions, own=OWN, inputs=Maps)

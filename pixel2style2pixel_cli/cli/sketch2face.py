@@ -10,7 +10,6 @@ from pixel2style2pixel_cli.cli import options as o
 from pixel2style2pixel_cli.cli.task import task_command
 from pixel2style2pixel_cli.tasks.sketch2face import Sketch2FaceOptions
 
-HELP = "Make a photograph of a face from a drawing of it."
 EXAMPLES = """Examples:
 
 p2s2p sketch2face drawing.png -o face.png --mix-seed 0-3 --grid row
@@ -26,4 +25,4 @@ OWN = {
     "invert_sketch": Annotated[bool, o.flag("--invert-sketch", panel=o.TASK, help=INVERT_HELP)],
 }
 
-sketch2face = task_command(Sketch2FaceOptions, HELP, own=OWN, inputs=Drawings)
+sketch2face = task_command(Sketch2FaceOptions, own=OWN, inputs=Drawings)

@@ -8,7 +8,6 @@ from pixel2style2pixel_cli.cli import options as o
 from pixel2style2pixel_cli.cli.task import task_command
 from pixel2style2pixel_cli.tasks.superres import SuperresOptions
 
-HELP = "Give a small or blurred face plausible detail; what was lost is made up, not found again."
 EXAMPLES = """Examples:
 
 p2s2p superres tiny.png -o large.png
@@ -21,4 +20,4 @@ OWN = {
     "factor": Annotated[int, o.value("--factor", metavar="N", panel=o.TASK, help=FACTOR_HELP)],
 }
 
-superres = task_command(SuperresOptions, HELP, own=OWN)
+superres = task_command(SuperresOptions, own=OWN)

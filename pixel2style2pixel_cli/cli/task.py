@@ -16,19 +16,18 @@ from pixel2style2pixel_cli.events import SCHEMA, Event, ImageDone, Summary
 from pixel2style2pixel_cli.files.expand import DEFAULT_FOLDER
 from pixel2style2pixel_cli.output import Look, Output
 from pixel2style2pixel_cli.tasks.options import Existing, FaceOptions, TaskOptions, read_stdin
+from pixel2style2pixel_cli.tasks.table import TASKS
 
 # Fields that connect a run to its caller, and no option of a command.
 PLUMBING = ("stdin", "stdout", "on_event")
 
 
-def task_command(
-    options: type[TaskOptions], help: str, *, own: Mapping[str, Any], inputs: Any = o.Inputs
-) -> Callable[..., int]:
+def task_command(options: type[TaskOptions], *, own: Mapping[str, Any], inputs: Any = o.Inputs) -> Callable[..., int]:
     """A Typer command that runs one task.
 
-    Its parameters are the fields of ``options``, in the order of ``cli/options.py``; ``own`` are the task's own, and
-    ``help`` says what it does. The signature is made here because Typer reads signatures, and one written out for each
-    of eight tasks would be the same forty lines eight times.
+    Its parameters are the fields of ``options``, in the order of ``cli/options.py``; ``own`` are the task's own. The
+    signature is made here because Typer reads signatures, and one written out for each of eight tasks would be the
+    same forty lines eight times.
     """
     fields = {field.name: field for field in dataclasses.fields(options) if field.name not in PLUMBING}
     shown = {**o.TASK_OPTIONS, **own}
@@ -51,7 +50,7 @@ def task_command(
         parameters.append(inspect.Parameter(name, keyword, annotation=shown[name], default=default))
     command.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    command.__doc__ = help
+    command.__doc__ = TASKS[options.command].does
     command.__name__ = options.command
     return command
 

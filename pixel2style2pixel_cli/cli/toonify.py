@@ -5,7 +5,6 @@ from __future__ import annotations
 from pixel2style2pixel_cli.cli.task import task_command
 from pixel2style2pixel_cli.tasks.toonify import ToonifyOptions
 
-HELP = "Draw each face in the look of another generator."
 EXAMPLES = """Examples:
 
 p2s2p toonify photo.jpg -o toon.png --grid pair
@@ -13,4 +12,4 @@ p2s2p toonify photo.jpg -o toon.png --grid pair
 p2s2p toonify group.jpg --face all --paste
 """
 
-toonify = task_command(ToonifyOptions, HELP, own={})
+toonify = task_command(ToonifyOptions, own={})

@@ -10,13 +10,13 @@ import typer
 
 from pixel2style2pixel_cli.cli import options as o
 from pixel2style2pixel_cli.cli.defaults import given_by, start_output
-from pixel2style2pixel_cli.cli.group import Group
+from pixel2style2pixel_cli.cli.group import App
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import SCHEMA
 from pixel2style2pixel_cli.output import Look, Output
 from pixel2style2pixel_cli.tasks.table import TRAINED
 
-app = typer.Typer(cls=Group, no_args_is_help=True)
+app = App()
 
 TASK_HELP = f"What it is trained for: {', '.join(TRAINED)}."
 TEACHER_HELP = "An inversion model whose codes of the targets it learns; for losses.code."

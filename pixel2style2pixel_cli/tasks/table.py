@@ -1,27 +1,41 @@
-"""The tasks: what each is told, under the name of its command."""
+"""The tasks: what each does, under the name of its command, and the class of what it is told."""
 
 from __future__ import annotations
 
-from pixel2style2pixel_cli.tasks.frontalize import FrontalizeOptions
-from pixel2style2pixel_cli.tasks.inpaint import InpaintOptions
-from pixel2style2pixel_cli.tasks.invert import InvertOptions
-from pixel2style2pixel_cli.tasks.mix import MixOptions
-from pixel2style2pixel_cli.tasks.options import TaskOptions
-from pixel2style2pixel_cli.tasks.seg2face import Seg2FaceOptions
-from pixel2style2pixel_cli.tasks.sketch2face import Sketch2FaceOptions
-from pixel2style2pixel_cli.tasks.superres import SuperresOptions
-from pixel2style2pixel_cli.tasks.toonify import ToonifyOptions
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
 
-_ALL: tuple[type[TaskOptions], ...] = (
-    InvertOptions,
-    FrontalizeOptions,
-    Sketch2FaceOptions,
-    Seg2FaceOptions,
-    SuperresOptions,
-    InpaintOptions,
-    ToonifyOptions,
-    MixOptions,
-)
-TASKS: dict[str, type[TaskOptions]] = {options.command: options for options in _ALL}
+if TYPE_CHECKING:
+    from pixel2style2pixel_cli.tasks.options import TaskOptions
+
+
+class Row(NamedTuple):
+    """The options of a task by name, so that a command reads the module of its own task alone; and its help."""
+
+    options: str
+    does: str
+
+
+TASKS = {
+    "invert": Row("InvertOptions", "Find the code of each face and write the picture that the generator makes of it."),
+    "frontalize": Row("FrontalizeOptions", "Turn each face to the front."),
+    "sketch2face": Row("Sketch2FaceOptions", "Make a photograph of a face from a drawing of it."),
+    "seg2face": Row("Seg2FaceOptions", "Make a photograph of a face from a map of its parts."),
+    "superres": Row(
+        "SuperresOptions", "Give a small or blurred face plausible detail; what was lost is made up, not found again."
+    ),
+    "inpaint": Row("InpaintOptions", "Make up what a mask hides of a face."),
+    "toonify": Row("ToonifyOptions", "Draw each face in the look of another generator."),
+    "mix": Row(
+        "MixOptions",
+        "Put rows of each STYLE into CONTENT, one output for each; --mix-seed draws random styles instead.",
+    ),
+}
 # Mixing works with the encoders for inversion.
-TRAINED = tuple(name for name in TASKS if name != MixOptions.command)
+TRAINED = tuple(name for name in TASKS if name != "mix")
+
+
+def options_of(task: str) -> type[TaskOptions]:
+    """What a task is told; the module of a task has its name."""
+    options: type[TaskOptions] = getattr(import_module(f"{__package__}.{task}"), TASKS[task].options)
+    return options

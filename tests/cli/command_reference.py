@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from typer.main import get_command
-
-from pixel2style2pixel_cli.cli.app import app
+from pixel2style2pixel_cli.cli.app import root_command
+from pixel2style2pixel_cli.cli.group import whole
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "commands.md"
@@ -94,7 +93,7 @@ def render_frozen() -> str:
 
 def commands(command: Any = None, name: str = "") -> Iterator[tuple[str, Any]]:
     """Every command that does something, with the words that call it; the root comes first."""
-    command = command or get_command(app)
+    command = whole(command or root_command())
     inner = getattr(command, "commands", None)
     if not inner or not name:
         yield name, command

@@ -11,7 +11,7 @@ from command_reference import DOCS, FROZEN, commands, render_frozen, render_refe
 
 from pixel2style2pixel_cli import api
 from pixel2style2pixel_cli.cli.task import PLUMBING
-from pixel2style2pixel_cli.tasks.table import TASKS
+from pixel2style2pixel_cli.tasks.table import TASKS, options_of
 
 OWN_NAMES = {
     "config",
@@ -45,7 +45,7 @@ def test_every_command_and_option_has_help(name: str, command: Any) -> None:
 def test_python_function_has_the_same_names_and_defaults(task: str) -> None:
     command = dict(commands())[task]
     wanted = {p.name: p.default for p in command.params if p.name not in OWN_NAMES and p.name != "inputs"}
-    options = dataclasses.fields(TASKS[task])
+    options = dataclasses.fields(options_of(task))
     assert {field.name: field.default for field in options if field.name not in PLUMBING} == wanted
     function = getattr(api, task)
-    assert function.__doc__ == TASKS[task].__doc__ and "inputs" in inspect.signature(function).parameters
+    assert function.__doc__ == options_of(task).__doc__ and "inputs" in inspect.signature(function).parameters

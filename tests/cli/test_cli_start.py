@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
+from pixel2style2pixel_cli.cli.app import COMMANDS
 
 HEAVY = ("torch", "torchvision", "numpy", "PIL", "dlib", "lpips", "huggingface_hub", "safetensors", "pydantic")
 HERE = Path(__file__).parent
@@ -36,11 +39,11 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path}
 
 
-def heavy_modules_after(*arguments: str) -> tuple[int, str]:
+def imported_by(*arguments: str, of: Sequence[str] = HEAVY) -> tuple[int, str]:
     code = (
         "import sys; from pixel2style2pixel_cli.cli.app import run; "
         f"code = run({list(arguments)!r}); "
-        f"sys.stderr.write(' '.join(m for m in {HEAVY!r} if m in sys.modules)); sys.exit(code)"
+        f"sys.stderr.write(' '.join(m for m in {of!r} if m in sys.modules)); sys.exit(code)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=False)
     return done.returncode, done.stderr
@@ -51,7 +54,13 @@ def heavy_modules_after(*arguments: str) -> tuple[int, str]:
     [["--help"], ["--version"], ["invert", "--help"], ["train", "encoder", "--help"], ["models", "list", "--help"]],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
-    assert heavy_modules_after(*arguments) == (0, "")
+    assert imported_by(*arguments) == (0, "")
+
+
+def test_a_command_builds_no_other() -> None:
+    commands = [f"pixel2style2pixel_cli.cli.{name}" for name in COMMANDS]
+    assert imported_by("--help", of=commands) == (0, "")
+    assert imported_by("invert", "--help", of=commands) == (0, "pixel2style2pixel_cli.cli.invert")
 
 
 def test_help_starts_fast() -> None:

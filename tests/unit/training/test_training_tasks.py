@@ -125,10 +125,10 @@ def test_every_preset_can_be_built(name: str) -> None:
 
 
 def test_every_task_has_a_published_preset_of_its_kind_of_input() -> None:
-    from pixel2style2pixel_cli.tasks.table import TASKS
+    from pixel2style2pixel_cli.tasks.table import options_of
 
     for task in TRAINED:
-        assert load_training(EncoderTraining, "encoder", f"psp-{task}", {}).task.kind == TASKS[task].kind
+        assert load_training(EncoderTraining, "encoder", f"psp-{task}", {}).task.kind == options_of(task).kind
 
 
 @pytest.mark.parametrize(
