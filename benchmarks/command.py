@@ -53,11 +53,15 @@ class Translated:
     mixed: dict[tuple[int, int], Pixels]
 
 
+def command_line(task: str, arguments: Sequence[str]) -> list[str]:
+    """``p2s2p TASK ARGUMENTS`` of the package that this script has imported."""
+    # -P: not the package of the folder it was started in
+    return [sys.executable, "-P", "-m", "pixel2style2pixel_cli", task, *arguments]
+
+
 def run_command(task: str, arguments: Sequence[str]) -> Finished:
     """``p2s2p TASK ARGUMENTS --json``."""
-    # -P: the package that this script has imported, not the one of the folder it was started in
-    command = [sys.executable, "-P", "-m", "pixel2style2pixel_cli", task, *arguments, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command_line(task, arguments), "--json"], capture_output=True, text=True, check=False)
     events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     return Finished(code=done.returncode, events=events, errors=done.stderr)
 

@@ -90,7 +90,7 @@ def main() -> None:
     summaries.sort(key=lambda s: s["seconds"])
     median = summaries[len(summaries) // 2]
     record = {
-        "command": "python benchmarks/folder.py " + " ".join(options.option),
+        "command": f"p2s2p invert FOLDER --model {options.model} --json {' '.join(options.option)}".strip(),
         "commit": subprocess.run(
             ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
         ).stdout.strip(),

@@ -13,7 +13,7 @@ import io
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from PIL import Image
 from translations import LABELS, MIXED_FACTOR, find_input
 
 Pixels = NDArray[np.uint8]
+Checks = list[tuple[str, object, object]]  # name, found, expected
 FOLDERS = ("", "a", "b", "a/deep/deeper", "name with spaces", "ümläut")
 SUFFIXES = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "bmp": "BMP"}
 BROKEN = ("text", "empty", "cut", "header", "noise", "page")
@@ -66,7 +67,7 @@ def make_folder(root: Path, masks: Path, pictures: list[Pixels], task: str, coun
             mixed.foreign.add(path)
     (root / ".hidden.png").write_bytes(b"")  # neither counted nor read
     if task == "inpaint":
-        _write_masks(mixed, masks, pictures[0].shape[0])
+        write_masks(mixed.image_like, root, masks, pictures[0].shape[0])
     return mixed
 
 
@@ -74,13 +75,13 @@ def _write_whole(folder: Path, stem: str, picture: Pixels, number: int, task: st
     # class numbers and drawings are kept as they are; photographs come in any kind
     suffix = list(SUFFIXES)[number % len(SUFFIXES)] if task in PHOTO_TASKS else "png"
     path = folder / f"{stem}.{suffix.upper() if number % 11 == 0 else suffix}"
-    path.write_bytes(_encoded(picture, SUFFIXES[suffix]))
+    path.write_bytes(encoded(picture, SUFFIXES[suffix]))
     return path
 
 
 def _write_broken(folder: Path, stem: str, picture: Pixels, way: str, generator: np.random.Generator) -> Path:
     suffix = "jpg" if way in ("text", "page") else "png"
-    whole = _encoded(picture, SUFFIXES[suffix])
+    whole = encoded(picture, SUFFIXES[suffix])
     content = {
         "text": b"this is a text with the name of a picture\n",
         "page": b"<!DOCTYPE html><html><body>404</body></html>",
@@ -94,22 +95,24 @@ def _write_broken(folder: Path, stem: str, picture: Pixels, way: str, generator:
     return path
 
 
-def _write_masks(mixed: Mixed, masks: Path, size: int) -> None:
+def write_masks(pictures: Iterable[Path], root: Path, masks: Path, size: int) -> None:
+    """A white rectangle for each picture below ``root``, under its name."""
     mask = np.zeros((size, size), dtype=np.uint8)
     mask[size // 2 : 3 * size // 4, size // 3 : 2 * size // 3] = 255
-    for path in mixed.image_like:
-        place = masks / path.relative_to(mixed.root).with_suffix(".png")
+    for path in pictures:
+        place = masks / path.relative_to(root).with_suffix(".png")
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(_encoded(mask, "PNG"))
+        place.write_bytes(encoded(mask, "PNG"))
 
 
-def _encoded(picture: Pixels, format: str) -> bytes:
+def encoded(picture: Pixels, format: str) -> bytes:
+    """A picture as the bytes of a file."""
     out = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(picture)).save(out, format)
     return out.getvalue()
 
 
-def checks(mixed: Mixed, out: Path, done: Finished) -> list[tuple[str, object, object]]:
+def checks(mixed: Mixed, out: Path, done: Finished) -> Checks:
     """Name, what was found and what was expected of each check after the first run."""
     summary, images = done.summary, done.images
     outputs = [Path(event["output"]) for event in images if event["status"] == "ok"]
@@ -129,7 +132,7 @@ def checks(mixed: Mixed, out: Path, done: Finished) -> list[tuple[str, object, o
         ("inputs named once", sum(n == 1 for n in named.values()), len(mixed.image_like)),
         ("outputs named twice", len(outputs) - len(set(outputs)), 0),
         ("outputs that are missing", len(set(outputs) - there), 0),
-        ("outputs that cannot be decoded", sum(not _decodes(path) for path in outputs), 0),
+        ("outputs that cannot be decoded", sum(not decodes(path) for path in outputs), 0),
         ("outputs in an unexpected place", len(set(outputs) - wanted), 0),
         ("files nobody named", len(there - set(outputs)), 0),
         ("failures without a message", sum(e["status"] == "failed" and not e.get("message") for e in images), 0),
@@ -137,9 +140,7 @@ def checks(mixed: Mixed, out: Path, done: Finished) -> list[tuple[str, object, o
     ]
 
 
-def checks_again(
-    done: Finished, first: Finished, out: Path, before: dict[Path, bytes]
-) -> list[tuple[str, object, object]]:
+def checks_again(done: Finished, first: Finished, out: Path, before: dict[Path, bytes]) -> Checks:
     """The same run with --skip-existing: nothing is made twice, failures stay failures."""
     summary = done.summary
     return [
@@ -155,7 +156,8 @@ def _contents(out: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
 
-def _decodes(path: Path) -> bool:
+def decodes(path: Path) -> bool:
+    """Whether a picture is whole."""
     try:
         with Image.open(path) as image:
             image.load()
@@ -175,13 +177,16 @@ def task_options(task: str, align: str, masks: Path) -> list[str]:
     return options + own.get(task, list)()
 
 
-def try_folder(faces: Faces, task: str, align: str, count: int) -> list[tuple[str, object, object]]:
+def try_folder(faces: Faces, task: str, align: str, count: int, options: list[str]) -> Checks:
     """All checks of one task."""
     pictures = find_input(task)(faces)
     with tempfile.TemporaryDirectory() as name:
         root, masks, out = Path(name) / "in", Path(name) / "masks", Path(name) / "out"
         mixed = make_folder(root, masks, pictures, task, count)
-        arguments = [str(root), "-r", "-o", str(out), *task_options(task, align, masks)]
+        content = Path(name) / "content.png"  # mix puts the styles of the folder into one face
+        content.write_bytes(encoded(pictures[0], "PNG"))
+        subjects = [str(content), str(root)] if task == "mix" else [str(root)]
+        arguments = [*subjects, "-r", "-o", str(out), *task_options(task, align, masks), *options]
         first = run_command(task, arguments)
         check_available(first)
         rows = checks(mixed, out, first)
@@ -190,25 +195,29 @@ def try_folder(faces: Faces, task: str, align: str, count: int) -> list[tuple[st
         return rows + checks_again(again, first, out, before)
 
 
+def print_checks(task: str, rows: Checks) -> int:
+    """One line for each; 1 if one fails."""
+    for name, found, expected in rows:
+        print(f"{'ok  ' if found == expected else 'FAIL'}  {name:42}  {found!s:>6}  expected {expected}")
+    failed = sum(found != expected for _, found, expected in rows)
+    print(f"{task}: {len(rows) - failed} of {len(rows)} checks hold")
+    return 1 if failed else 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shard", type=Path, required=True, help="a packed shard with pictures and label maps")
     parser.add_argument("--task", default="invert")
     parser.add_argument("--count", type=int, default=500, help="how many files")
     parser.add_argument("--align", choices=("auto", "always", "never"), default="never", help="of tasks on photographs")
+    parser.add_argument("--option", action="append", default=[], help="a further option of the task; repeats")
     options = parser.parse_args()
-    if options.task == "mix":
-        parser.error("mix takes one content and styles, not a folder")
     try:
-        rows = try_folder(read_faces(options.shard, 40), options.task, options.align, options.count)
+        rows = try_folder(read_faces(options.shard, 40), options.task, options.align, options.count, options.option)
     except Unavailable as error:
         print(f"{options.task}: not available, {error}", file=sys.stderr)
         return 4
-    for name, found, expected in rows:
-        print(f"{'ok  ' if found == expected else 'FAIL'}  {name:36}  {found!s:>6}  expected {expected}")
-    failed = sum(found != expected for _, found, expected in rows)
-    print(f"{options.task}: {len(rows) - failed} of {len(rows)} checks hold")
-    return 1 if failed else 0
+    return print_checks(options.task, rows)
 
 
 if __name__ == "__main__":

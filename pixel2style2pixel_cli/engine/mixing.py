@@ -5,24 +5,15 @@ Shape suffixes: B inputs, M styles, N rows, D style width.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from pixel2style2pixel_cli.errors import UsageError, check_shape
-from pixel2style2pixel_cli.networks.psp import N_COARSE, N_MIDDLE
+from pixel2style2pixel_cli.errors import check_shape
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.seeds import torch_generator
-
-_RANGE = re.compile(r"(\d{1,4})(-(\d{1,4})?)?", re.ASCII)
-NAMED = {
-    "coarse": f"0-{N_COARSE - 1}",
-    "middle": f"{N_COARSE}-{N_COARSE + N_MIDDLE - 1}",
-    "fine": f"{N_COARSE + N_MIDDLE}-",
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,25 +36,6 @@ def mix_rows(codes: Tensor, style: Tensor, layers: Sequence[int], alpha: float) 
     # where, not arithmetic alone: a replaced row is the style's to the bit, an untouched one the code's
     mixed = torch.where(chosen == 1, style, chosen * style + (1 - chosen) * codes)
     return torch.where(chosen == 0, codes, mixed)
-
-
-def parse_layers(text: str, n_styles: int) -> tuple[int, ...]:
-    """Rows out of ``8-17``, ``8-``, ``0,3,7-9``, ``coarse``, ``middle``, ``fine``; UsageError beyond the model's."""
-    rows: set[int] = set()
-    for part in (piece.strip() for piece in text.split(",")):
-        match = _RANGE.fullmatch(NAMED.get(part, part))
-        if match is None:
-            raise UsageError(f"the layers {part!r} cannot be read", "write 8-17, 8-, 0,3,7-9, coarse, middle or fine")
-        first = int(match[1])
-        last = first if match[2] is None else n_styles - 1 if match[3] is None else int(match[3])
-        if first >= n_styles or last >= n_styles:
-            raise UsageError(
-                f"the layers {part} go beyond the model's {n_styles} rows", f"use rows 0 to {n_styles - 1}, or 8-"
-            )
-        if last < first:
-            raise UsageError(f"the layers {part} are no range", "write the smaller row first, as in 8-11")
-        rows.update(range(first, last + 1))
-    return tuple(sorted(rows))
 
 
 @torch.inference_mode()

@@ -32,6 +32,12 @@ class FrontalizeOptions(FaceOptions):
     strength: float = 1.0
     layers: str | None = None
 
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """The rows of a code that options name, as they were written."""
+        mixed = () if self.mix_layers is None else (self.mix_layers,)
+        return mixed if self.layers is None else (*mixed, self.layers)
+
     def check(self, inputs: Sequence[str]) -> None:
         """Raise UsageError for a strength out of range."""
         FaceOptions.check(self, inputs)  # super() would look in the class that slots=True replaced
@@ -40,7 +46,7 @@ class FrontalizeOptions(FaceOptions):
 
     def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
         """Photographs as they are; part of the way where asked."""
-        from pixel2style2pixel_cli.engine.mixing import parse_layers
+        from pixel2style2pixel_cli.engine.rows import parse_layers
         from pixel2style2pixel_cli.tasks.photo import photo_task
 
         rows = model.generator_spec.n_styles

@@ -94,6 +94,11 @@ class TaskOptions:
         """The seeds of ``mix_seed``, without repetitions; empty where no style is mixed in."""
         return parse_seeds(self.mix_seed or ())
 
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """The rows of a code that options name, as they were written."""
+        return () if self.mix_layers is None else (self.mix_layers,)
+
     def settled(self, card: Card) -> TaskOptions:
         """The options once the model is chosen, with what its card says in the place of None."""
         return self

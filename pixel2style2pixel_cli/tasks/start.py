@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pixel2style2pixel_cli.engine.rows import n_styles_of, parse_layers
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Status, Summary
 from pixel2style2pixel_cli.files.image import IMAGE_SUFFIXES
@@ -27,6 +28,7 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
     card = choose_model(options.command, options.model)
     options = options.settled(card)
     _check_kind(card, options)
+    _check_rows(card, options)
     plan = _plan(options.subjects(named), options, card, kept=options.also_read(named))
     options.on_event(Notice(message=f"model: {card.name} ({_origin(card)})"))
     if options.dry_run:
@@ -57,6 +59,14 @@ def _check_kind(card: Card, options: TaskOptions) -> None:
             f"the encoder of {card.name} reads {card.input.kind} by its card, {options.command} gives {options.kind}",
             "correct input.kind in the card, or its tasks",
         )
+
+
+def _check_rows(card: Card, options: TaskOptions) -> None:
+    """Refuse rows that the generator does not have before its weights are read."""
+    resolution = owner_of(card, "generator").generator.get("resolution")
+    for rows in options.rows:
+        if isinstance(resolution, int):
+            parse_layers(rows, n_styles_of(resolution))
 
 
 def _plan(inputs: Sequence[str], options: TaskOptions, card: Card, *, kept: Sequence[str]) -> Plan:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pixel2style2pixel_cli.engine.loading import Model
-from pixel2style2pixel_cli.engine.mixing import Mixing, parse_layers, sample_styles
+from pixel2style2pixel_cli.engine.mixing import Mixing, sample_styles
+from pixel2style2pixel_cli.engine.rows import parse_layers
 from pixel2style2pixel_cli.tasks.base import RecipeValue
 from pixel2style2pixel_cli.tasks.options import TaskOptions
 

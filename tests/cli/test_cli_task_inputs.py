@@ -339,8 +339,10 @@ def test_part_of_the_turn_lies_between_face_and_front(real: Call, folder: Path) 
     np.testing.assert_allclose(codes["half"], (codes["front"] + codes["still"]) / 2, rtol=1e-4, atol=1e-5)
     assert np.array_equal(codes["rows"][:3], codes["front"][:3])
     assert np.array_equal(codes["rows"][3:], codes["still"][3:])
-    beyond = real("frontalize", *inputs, "--layers", "99", "-o", "none", "-q")
-    assert beyond.code == 2 and "the layers 99 go beyond the model's 8 rows" in beyond.problems[0][0]
+    for rows in ("--layers", "99"), ("--mix-seed", "0", "--mix-layers", "4-99"):
+        # a dry run loads no weights
+        beyond = real("frontalize", *inputs, *rows, "-o", "none", "-q", "--dry-run")
+        assert beyond.code == 2 and f"the layers {rows[-1]} go beyond the model's 8 rows" in beyond.problems[0][0]
     assert not (folder / "none").exists()
 
 

@@ -11,8 +11,11 @@ from tiny_zoo import GENERATOR
 from pixel2style2pixel_cli.engine.batching import BatchSize
 from pixel2style2pixel_cli.engine.engine import Engine
 from pixel2style2pixel_cli.engine.loading import Model, load_model
-from pixel2style2pixel_cli.engine.mixing import Mixing, mix_rows, parse_layers, sample_styles
+from pixel2style2pixel_cli.engine.mixing import Mixing, mix_rows, sample_styles
+from pixel2style2pixel_cli.engine.rows import n_styles_of, parse_layers
 from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.networks.psp import level_of_row
+from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
 from pixel2style2pixel_cli.zoo.cards import load_card
 
 CPU = torch.device("cpu")
@@ -162,3 +165,11 @@ def test_rows_that_are_not_there(text: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_layers(text, 12)
     assert message in caught.value.message and caught.value.hint
+
+
+def test_rows_agree_with_the_networks() -> None:
+    for level, name in enumerate(("coarse", "middle", "fine")):
+        assert all(level_of_row(row) == level for row in parse_layers(name, 18))
+    assert [n_styles_of(size) for size in (32, 128, 1024)] == [
+        GeneratorSpec(resolution=size).n_styles for size in (32, 128, 1024)
+    ]
