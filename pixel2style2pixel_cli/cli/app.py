@@ -61,11 +61,12 @@ def load_command(name: str) -> Any:
     """A command out of the module of its name: a group where the module has an ``app``, else one function."""
     module = import_module(f"{__package__}.{name}")
     group: App | None = getattr(module, "app", None)
-    if group is None:
-        group = App()
-        group.command(name, epilog=getattr(module, "EXAMPLES", None))(getattr(module, name))
-    group.info.help = COMMANDS[name]
-    return get_command(group)
+    if group is not None:
+        group.info.help = COMMANDS[name]
+        return get_command(group)
+    single = App()
+    single.command(name, help=COMMANDS[name], epilog=getattr(module, "EXAMPLES", None))(getattr(module, name))
+    return get_command(single)
 
 
 def main() -> NoReturn:

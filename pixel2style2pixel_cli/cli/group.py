@@ -19,10 +19,10 @@ class App(typer.Typer):
         super().__init__(cls=Group, no_args_is_help=True, add_completion=add_completion, rich_markup_mode="rich")
 
     def command(  # type: ignore[override]
-        self, name: str | None = None, *, epilog: str | None = None
+        self, name: str | None = None, *, help: str | None = None, epilog: str | None = None
     ) -> Callable[[Function], Function]:
         """Adds a function as a command, as Typer's does."""
-        return super().command(name, epilog=epilog, cls=Command)
+        return super().command(name, help=help, epilog=epilog, cls=Command)
 
 
 class Group(TyperGroup):

@@ -16,7 +16,6 @@ from pixel2style2pixel_cli.events import SCHEMA, Event, ImageDone, Summary
 from pixel2style2pixel_cli.files.expand import DEFAULT_FOLDER
 from pixel2style2pixel_cli.output import Look, Output
 from pixel2style2pixel_cli.tasks.options import Existing, FaceOptions, TaskOptions, read_stdin
-from pixel2style2pixel_cli.tasks.table import TASKS
 
 # Fields that connect a run to its caller, and no option of a command.
 PLUMBING = ("stdin", "stdout", "on_event")
@@ -50,7 +49,6 @@ def task_command(options: type[TaskOptions], *, own: Mapping[str, Any], inputs: 
         parameters.append(inspect.Parameter(name, keyword, annotation=shown[name], default=default))
     command.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    command.__doc__ = TASKS[options.command].does
     command.__name__ = options.command
     return command
 

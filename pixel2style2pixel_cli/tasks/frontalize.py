@@ -35,8 +35,7 @@ class FrontalizeOptions(FaceOptions):
     @property
     def rows(self) -> tuple[str, ...]:
         """The rows of a code that options name, as they were written."""
-        mixed = () if self.mix_layers is None else (self.mix_layers,)
-        return mixed if self.layers is None else (*mixed, self.layers)
+        return tuple(rows for rows in (self.mix_layers, self.layers) if rows is not None)
 
     def check(self, inputs: Sequence[str]) -> None:
         """Raise UsageError for a strength out of range."""
