@@ -1,8 +1,12 @@
-"""StyleGAN2's adversarial losses: non-saturating logistic, R1, path length (Karras et al. 2020, section 3.2)."""
+"""Adversarial losses: StyleGAN2's (non-saturating logistic, R1, path length) and the hinge on patch logits.
+
+Sources: Karras et al. 2020, section 3.2; Sauer et al. 2021 for the hinge.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -30,3 +34,18 @@ def path_lengths(image_BCHW: Tensor, codes_BND: Tensor) -> Tensor:
     noise = torch.randn_like(image_BCHW) / math.sqrt(image_BCHW.shape[2] * image_BCHW.shape[3])
     (gradient,) = torch.autograd.grad((image_BCHW * noise).sum(), codes_BND, create_graph=True)
     return gradient.square().sum(dim=2).mean(dim=1).sqrt()
+
+
+def hinge_generator_loss(patches: Sequence[Tensor]) -> Tensor:
+    """-D(fake), the mean of each map of patch logits, summed over the maps; shape (B,) of logits (B, 1, P, P)."""
+    return -torch.stack([logits.mean(dim=(1, 2, 3)) for logits in patches]).sum(dim=0)
+
+
+def hinge_real_loss(patches: Sequence[Tensor]) -> Tensor:
+    """max(0, 1 - D(real)), the mean over patches and over the maps."""
+    return torch.stack([F.relu(1 - logits).mean() for logits in patches]).mean()
+
+
+def hinge_fake_loss(patches: Sequence[Tensor]) -> Tensor:
+    """max(0, 1 + D(fake)), the mean over patches and over the maps."""
+    return torch.stack([F.relu(1 + logits).mean() for logits in patches]).mean()

@@ -33,6 +33,16 @@ def pyramid_l1(image_BCHW: Tensor, target_BCHW: Tensor, levels: int = 5, weight_
     return total / levels
 
 
+def pyramid_l1_each(image_BCHW: Tensor, target_BCHW: Tensor, levels: int = 4) -> Tensor:
+    """``pyramid_l1`` of each picture, shape (B,)."""
+    difference_BCHW = image_BCHW - target_BCHW
+    total_B = difference_BCHW.abs().mean(dim=(1, 2, 3))
+    for _ in range(levels - 1):
+        difference_BCHW = F.avg_pool2d(difference_BCHW, 2)
+        total_B = total_B + difference_BCHW.abs().mean(dim=(1, 2, 3))
+    return total_B / levels
+
+
 def gradient_l1(image_BCHW: Tensor, target_BCHW: Tensor, weight_B1HW: Tensor | None = None) -> Tensor:
     """Mean absolute difference of the horizontal and vertical differences: edges in the right place and strength."""
     difference = image_BCHW - target_BCHW
