@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from pixel2style2pixel_cli.convert.install import METADATA_KEY
 from pixel2style2pixel_cli.convert.own_card import encoder_spec_of, generator_spec_of
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError, UsageError
-from pixel2style2pixel_cli.networks.psp import HEADS, PSP, EncoderSpec
-from pixel2style2pixel_cli.networks.registry import build_encoder
+from pixel2style2pixel_cli.networks.psp import PSP, EncoderSpec
+from pixel2style2pixel_cli.networks.registry import build_encoder, shared_parts
 from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec
 from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card
 from pixel2style2pixel_cli.zoo.find import find_card, installed_files, owner_of
@@ -81,7 +81,8 @@ def load_encoder_file(path: Path, spec: EncoderSpec, generator: Generator, *, he
 
     state = read_tensors(path)
     if heads is not None:
-        lent = {key: value for key, value in read_tensors(heads).items() if key.startswith(HEADS)}
+        shared = shared_parts(spec.kind)
+        lent = {key: value for key, value in read_tensors(heads).items() if key.startswith(shared)}
         if state.keys() & lent.keys():
             raise IntegrityError(f"{path} has heads of its own", "remove heads_model from the model's card")
         state |= lent

@@ -20,7 +20,7 @@ from pixel2style2pixel_cli.networks.irse import DEPTHS, WIDTHS, IRSETrunk
 from pixel2style2pixel_cli.networks.layers import EqualLinear
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 
-EncoderKind = Literal["psp", "psp_w", "psp_wplus", "e4e"]
+EncoderKind = Literal["psp", "psp_w", "psp_wplus", "e4e", "lite"]
 
 # What the names of the map2style blocks begin with in a state dict: encoders of one generator may share them.
 HEADS = "heads."

@@ -7,16 +7,30 @@ from collections.abc import Callable
 from torch import nn
 
 from pixel2style2pixel_cli.networks.e4e import E4EEncoder
-from pixel2style2pixel_cli.networks.psp import EncoderKind, EncoderSpec, IntoWEncoder, NaiveWPlusEncoder, PSPEncoder
+from pixel2style2pixel_cli.networks.lite import LITE_SHARED, LiteEncoder
+from pixel2style2pixel_cli.networks.psp import (
+    HEADS,
+    EncoderKind,
+    EncoderSpec,
+    IntoWEncoder,
+    NaiveWPlusEncoder,
+    PSPEncoder,
+)
 
 ENCODERS: dict[EncoderKind, Callable[[EncoderSpec, int, int], nn.Module]] = {
     "psp": PSPEncoder,
     "psp_w": IntoWEncoder,
     "psp_wplus": NaiveWPlusEncoder,
     "e4e": E4EEncoder,
+    "lite": LiteEncoder,
 }
 
 
 def build_encoder(spec: EncoderSpec, n_styles: int, style_dim: int) -> nn.Module:
     """An encoder with random weights for a generator of ``n_styles`` rows of ``style_dim``."""
     return ENCODERS[spec.kind](spec, n_styles, style_dim)
+
+
+def shared_parts(kind: EncoderKind) -> tuple[str, ...]:
+    """How the names of those parts begin that encoders of one generator may share, whatever their inputs."""
+    return LITE_SHARED if kind == "lite" else (HEADS,)
