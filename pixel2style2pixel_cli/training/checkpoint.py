@@ -104,6 +104,13 @@ def read_module(path: Path, name: str) -> dict[str, Tensor]:
         return {key.removeprefix(prefix): file.get_tensor(key) for key in keys}
 
 
+def read_extra(path: Path) -> dict[str, Tensor]:
+    """What another run's checkpoint holds beside networks and optimisers."""
+    with safe_open(path, framework="pt") as file:
+        keys = [key for key in file.keys() if key.startswith("extra/")]  # noqa: SIM118 - no dictionary
+        return {key.removeprefix("extra/"): file.get_tensor(key) for key in keys}
+
+
 def load_module(path: Path, name: str, module: nn.Module, state: Mapping[str, Tensor] | None = None) -> None:
     """Load one network of another run's checkpoint, strictly: how a stage starts from the stage before.
 

@@ -26,7 +26,9 @@ T = TypeVar("T")
 class RunConfig:
     """Length and rhythm of a run; ``*_every`` count steps.
 
-    ``precision`` auto is bfloat16 where the device is fast in it, else float32.
+    ``precision`` auto is bfloat16 where the device is fast in it, else float32. Of the pictures
+    held out, at most ``validate_pictures`` are drawn at a time. ``snapshot_every``: how often the result so far is kept
+    beside the checkpoint, for a choice afterwards; 0 is never.
     """
 
     steps: int = 300_000
@@ -36,14 +38,17 @@ class RunConfig:
     sample_every: int = 1000
     checkpoint_every: int = 500
     validate_every: int = 2500
+    validate_pictures: int = 1000
+    snapshot_every: int = 0
     held_out: int = 1000
     flip: bool = True
 
     def __post_init__(self) -> None:
-        _check_least("run", 0, held_out=self.held_out)
-        _check_least(
+        check_least("run", 0, held_out=self.held_out, snapshot_every=self.snapshot_every)
+        check_least(
             "run", 1, steps=self.steps, batch=self.batch, log_every=self.log_every, sample_every=self.sample_every,
             checkpoint_every=self.checkpoint_every, validate_every=self.validate_every,
+            validate_pictures=self.validate_pictures,
         )  # fmt: skip
 
 
@@ -76,7 +81,7 @@ class GeneratorLosses:
     style_mixing: float = 0.9
 
     def __post_init__(self) -> None:
-        _check_least("losses", 1, r1_every=self.r1_every, path_every=self.path_every)
+        check_least("losses", 1, r1_every=self.r1_every, path_every=self.path_every)
         if not 0 < self.sample_share <= 1:
             raise UsageError(f"losses.sample_share is {self.sample_share}, expected more than 0 and at most 1")
         if not 0 <= self.cartoon <= 1:
@@ -103,20 +108,24 @@ class Rates:
     ema_images: float = 10_000.0
 
     def __post_init__(self) -> None:
-        _check_least("rates", 1, ema_images=self.ema_images)
-        _check_least("rates", 0, warm_up=self.warm_up, fall_from=self.fall_from)
+        check_least("rates", 1, ema_images=self.ema_images)
+        check_least("rates", 0, warm_up=self.warm_up, fall_from=self.fall_from)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MappingFit:
     """Regression of the mapping network on the encoder's codes, before the first step of a run.
 
-    ``rate`` is Adam's, on weights a hundred times larger than they act (learning-rate multiplier 0.01).
+    ``rate`` is Adam's, on weights a hundred times larger than they act (learning-rate multiplier 0.01). ``sliced`` is
+    the weight of the sliced Wasserstein distance between all mapped and all encoded codes, along ``directions``:
+    regression alone answers doubt with the mean, and the variety of the faces goes with it.
     """
 
     steps: int = 10_000
     batch: int = 256
     rate: float = 0.1
+    sliced: float = 0.0
+    directions: int = 256
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,8 +141,8 @@ class AdaptiveAugmentation:
     every: int = 4
 
     def __post_init__(self) -> None:
-        _check_least("ada", 1, images=self.images, every=self.every)
-        _check_least("ada", -1, target=self.target)
+        check_least("ada", 1, images=self.images, every=self.every)
+        check_least("ada", -1, target=self.target)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,7 +189,8 @@ class GeneratorTraining:
 class EncoderLosses:
     """Weights of the parts of encoder training (pSp, section 3.2; methods 4.4); 0 leaves a part out.
 
-    ``lpips`` and ``id`` need published networks; ``pyramid`` and ``gradient`` need none. ``detail`` is how much more
+    ``lpips`` and ``id`` need published networks; ``pyramid`` and ``gradient`` need none. ``features`` compares in
+    EfficientNet-Lite0, ``face`` there the inner face alone. ``detail`` is how much more
     ``l2``, ``pyramid`` and ``gradient`` count on eyes, brows, nose and mouth; it needs label maps in the data.
     ``code`` holds the codes to those that a teacher, an encoder for the same generator, writes for the target: many
     times cheaper than drawing, which is then done ``draw_every`` so many steps.
@@ -192,12 +202,14 @@ class EncoderLosses:
     w_norm: float = 0.0
     pyramid: float = 0.0
     gradient: float = 0.0
+    features: float = 0.0
+    face: float = 0.0
     detail: float = 0.0
     code: float = 0.0
     draw_every: int = 1
 
     def __post_init__(self) -> None:
-        _check_least("losses", 1, draw_every=self.draw_every)
+        check_least("losses", 1, draw_every=self.draw_every)
         if not self.drawn and not self.code:
             raise UsageError("no loss teaches the encoder", "set losses.l2, another loss of pictures, or losses.code")
         if self.draw_every > 1 and not self.code:
@@ -208,7 +220,7 @@ class EncoderLosses:
     @property
     def drawn(self) -> bool:
         """Whether some loss looks at the drawn picture."""
-        return any((self.l2, self.lpips, self.id, self.pyramid, self.gradient))
+        return any((self.l2, self.lpips, self.id, self.pyramid, self.gradient, self.features, self.face))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -237,7 +249,7 @@ class EncoderRates:
     ema_images: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_least("rates", 0, warm_up=self.warm_up, fall_from=self.fall_from, ema_images=self.ema_images)
+        check_least("rates", 0, warm_up=self.warm_up, fall_from=self.fall_from, ema_images=self.ema_images)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -284,6 +296,11 @@ def _presets(kind: Literal["generator", "encoder"]) -> Traversable:
 
 def load_training(cls: type[T], kind: Literal["generator", "encoder"], name: str, overrides: dict[str, str]) -> T:
     """The configuration of a preset or TOML file, with ``section.key`` values replaced."""
+    return from_table(cls, read_table(kind, name, overrides))
+
+
+def read_table(kind: Literal["generator", "encoder"], name: str, overrides: dict[str, str]) -> dict[str, Any]:
+    """The tables of a preset or TOML file, with ``section.key`` values replaced."""
     known = preset_names(kind)
     source = Path(name) if name.endswith(".toml") else _presets(kind) / f"{name}.toml"
     if not source.is_file():
@@ -297,7 +314,7 @@ def load_training(cls: type[T], kind: Literal["generator", "encoder"], name: str
         if not leaf or not isinstance(table.setdefault(section, {}), dict):
             raise UsageError(f"--set {key}={value}: expected section.key=value", "for example --set run.batch=16")
         table[section][leaf] = _toml_value(value)
-    return from_table(cls, table)
+    return table
 
 
 def from_table(cls: type[T], table: dict[str, Any]) -> T:
@@ -327,7 +344,7 @@ def _flat(table: dict[str, Any], where: str = "") -> dict[str, Any]:
     return flat
 
 
-def _check_least(section: str, least: float, **values: float) -> None:
+def check_least(section: str, least: float, **values: float) -> None:
     wrong = [f"{section}.{key} is {value}" for key, value in values.items() if value < least]
     if wrong:
         raise UsageError(f"{', '.join(wrong)}: expected {least} or more")

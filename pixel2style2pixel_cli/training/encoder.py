@@ -17,14 +17,16 @@ from pixel2style2pixel_cli.engine.feed import FEEDS
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.files.pixels import to_uint8
 from pixel2style2pixel_cli.losses import pixel
+from pixel2style2pixel_cli.losses.features import feature_distance, inner_face, whole
 from pixel2style2pixel_cli.losses.identity import IdentityLoss
 from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss
 from pixel2style2pixel_cli.losses.w_norm import w_norm
+from pixel2style2pixel_cli.networks.efficientnet_lite import LiteTrunk
 from pixel2style2pixel_cli.networks.layers import EqualLinear
-from pixel2style2pixel_cli.networks.psp import HEADS, PSP, EncoderSpec
-from pixel2style2pixel_cli.networks.registry import build_encoder
+from pixel2style2pixel_cli.networks.psp import PSP, EncoderSpec
+from pixel2style2pixel_cli.networks.registry import build_encoder, shared_parts
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
-from pixel2style2pixel_cli.training.checkpoint import load_module, module_names, read_module
+from pixel2style2pixel_cli.training.checkpoint import load_module, module_names, read_extra, read_module
 from pixel2style2pixel_cli.training.config import Augmentation, EncoderTraining
 from pixel2style2pixel_cli.training.data import Batch
 from pixel2style2pixel_cli.training.export import export_encoder
@@ -34,6 +36,8 @@ from pixel2style2pixel_cli.training.loop import autocast, falling_rate, set_rate
 from pixel2style2pixel_cli.training.ranger import Ranger
 
 INPUT_LAYER = "trunk.input_layer.0.weight"
+# What an encoder on a pretrained trunk has in front of it for other inputs than pictures.
+ADAPTER = "adapter."
 
 
 class EncoderTrainer:
@@ -48,8 +52,14 @@ class EncoderTrainer:
         perceptual: PerceptualLoss | None = None,
         identity: IdentityLoss | None = None,
         teacher: PSP | None = None,
+        trunk: LiteTrunk | None = None,
     ) -> None:
         self.config, self.device = config, device
+        self.trunk = (
+            None
+            if trunk is None
+            else trunk.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        )
         self.teacher = None if teacher is None else teacher.to(device).eval().requires_grad_(False)
         spec = generator.spec
         encoder = build_encoder(config.encoder, spec.n_styles, spec.style_dim)
@@ -61,8 +71,9 @@ class EncoderTrainer:
             self.average = copy.deepcopy(self.network.encoder).requires_grad_(False).eval()
         self.perceptual = None if perceptual is None else perceptual.to(device)
         self.identity = None if identity is None else identity.to(device)
-        if config.task.heads == "kept":
-            self.network.encoder.heads.requires_grad_(False)
+        self._kept = shared_parts(config.encoder.kind) if config.task.heads == "kept" else ()
+        for key, parameter in self.network.encoder.named_parameters():
+            parameter.requires_grad_(not key.startswith(self._kept))
         trained = [p for p in self.network.encoder.parameters() if p.requires_grad]
         self.optimiser = Ranger(trained, lr=config.rates.encoder)
 
@@ -76,11 +87,13 @@ class EncoderTrainer:
         return {"encoder": self.optimiser}
 
     def extra(self) -> Mapping[str, Tensor]:
-        """Nothing beside the networks."""
-        return {}
+        """The average code: that of the generator, or of the joint run that the encoder comes from."""
+        return {"latent_avg": self.network.latent_avg}
 
     def load_extra(self, extra: Mapping[str, Tensor]) -> None:
-        """The counterpart of ``extra``."""
+        """The counterpart of ``extra``; runs of earlier versions hold none, theirs is the generator's."""
+        if "latent_avg" in extra:
+            self.network.latent_avg.copy_(extra["latent_avg"])
 
     def take_over(self, checkpoint: Path) -> None:
         """Start from the encoder of another run, the averaged one where there is one.
@@ -91,10 +104,15 @@ class EncoderTrainer:
         encoder, names = self.network.encoder, module_names(checkpoint)
         name = "encoder_average" if "encoder_average" in names else "encoder"
         state = read_module(checkpoint, name)
+        own = encoder.state_dict()
         if INPUT_LAYER in state:
-            state[INPUT_LAYER] = fit_channels(state[INPUT_LAYER], encoder.state_dict()[INPUT_LAYER])
+            state[INPUT_LAYER] = fit_channels(state[INPUT_LAYER], own[INPUT_LAYER])
+        state = {key: value for key, value in own.items() if key.startswith(ADAPTER)} | state
         load_module(checkpoint, name, encoder, state)
-        if "generator" in names:
+        extra = read_extra(checkpoint)
+        if "centre" in extra:  # a joint run: its codes are offsets already
+            self.network.latent_avg.copy_(extra["centre"].expand_as(self.network.latent_avg))
+        elif "generator" in names:
             heads = [m for m in encoder.modules() if isinstance(m, EqualLinear)]
             average = self.network.generator.latent_avg
             with torch.no_grad():
@@ -166,8 +184,22 @@ class EncoderTrainer:
             logs["gradient"] = pixel.gradient_l1(drawn, target, weight)
         if self.perceptual is not None:
             logs["lpips"] = self.perceptual(self._pooled(drawn), self._pooled(target))
+        if self.trunk is not None:
+            logs |= self._feature_losses(self.trunk, drawn, target)
         if self.identity is not None:
             logs["id"] = self.identity(self._pooled(drawn), self._pooled(target))
+        return logs
+
+    def _feature_losses(self, trunk: LiteTrunk, drawn: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """In the maps of the trunk, of the whole picture and of the inner face."""
+        logs: dict[str, Tensor] = {}
+        for name, view in (("features", whole), ("face", inner_face)):
+            if getattr(self.config.losses, name):
+                with torch.no_grad(), self._autocast():
+                    wanted = trunk(view(target))
+                with self._autocast():
+                    found = trunk(view(drawn))
+                logs[name] = feature_distance(found, wanted).mean()
         return logs
 
     def _pooled(self, image: Tensor) -> Tensor:
@@ -208,8 +240,7 @@ class EncoderTrainer:
         """``encoder.safetensors`` in half precision, with its spec."""
         encoder = self.average if self.average is not None else self.network.encoder
         state = {**encoder.state_dict(), "latent_avg": self.network.latent_avg}
-        if self.config.task.heads == "kept":
-            state = {key: value for key, value in state.items() if not key.startswith(HEADS)}
+        state = {key: value for key, value in state.items() if not key.startswith(self._kept)}
         return [export_encoder(folder, state, self.config.encoder)]
 
 

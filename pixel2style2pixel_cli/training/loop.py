@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +26,9 @@ from pixel2style2pixel_cli.training.data import (
     training_batches,
 )
 from pixel2style2pixel_cli.training.log import Row, RunLog, write_sheet
+
+# Below the run folder: one folder per snapshot, named by its step.
+SNAPSHOTS = "snapshots"
 
 
 class Trainer(Protocol):
@@ -67,11 +72,13 @@ def run_training(
     seed: int,
     resume: bool,
     on_event: OnEvent,
+    minutes: float | None = None,
 ) -> RunResult:
     """Train until ``config.steps``, going on from the checkpoint in ``folder`` if it has the same configuration.
 
-    Every step draws its random numbers from the seed and its own number: a run that was killed and resumed computes
-    what an uninterrupted one does.
+    After so many ``minutes`` it stops as at its end, and the same call again goes on from there. Every step draws its
+    random numbers from the seed and its own number: a run that was killed and resumed computes what an uninterrupted
+    one does.
     """
     keep_freed_memory()
     try:
@@ -86,18 +93,20 @@ def run_training(
     )
     preview = preview_batch(source, config.held_out)
     values: dict[str, float] = {}
+    done = start
+    until = math.inf if minutes is None else time.monotonic() + 60 * minutes
     for step, batch in zip(range(start, config.steps), batches, strict=False):
         torch.manual_seed(step_seed(seed, step))
         values = trainer.step(batch, step)
         done = step + 1
         if not all(math.isfinite(v) for v in values.values()):
             raise UsageError(f"training diverged at step {done}: {values}", "lower the learning rate and resume")
-        last = done == config.steps
+        last = done == config.steps or time.monotonic() >= until
         if done % config.log_every == 0 or last:
             log.write(done, values)
             on_event(Progress(done=done, total=config.steps, label=_summarise(values)))
         if config.held_out and (done % config.validate_every == 0 or last):
-            validation = trainer.validate(held_out_batches(source, batch=config.batch, held_out=config.held_out))
+            validation = trainer.validate(_held_out(source, config))
             log.write(done, {f"held_out/{k}": v for k, v in validation.items()})
             on_event(Notice(message=f"step {done}, held out: {_summarise(validation)}"))
         if done % config.sample_every == 0 or last:
@@ -106,7 +115,23 @@ def run_training(
             stamp = replace(wanted, step=done)
             modules, optimisers, extra = trainer.modules(), trainer.optimisers(), trainer.extra()
             save_checkpoint(folder, stamp, modules=modules, optimisers=optimisers, extra=extra)
-    return RunResult(max(start, config.steps), values, tuple(trainer.export(folder)))
+        if config.snapshot_every and done % config.snapshot_every == 0:
+            _keep_snapshot(trainer, folder / SNAPSHOTS / f"{done:07d}")
+        if last:
+            break
+    return RunResult(done, values, tuple(trainer.export(folder)))
+
+
+def _held_out(source: PictureSource, config: RunConfig) -> Iterable[Batch]:
+    """The held-out pictures that are looked at on the way: the first of them."""
+    batches = held_out_batches(source, batch=config.batch, held_out=config.held_out)
+    return itertools.islice(batches, math.ceil(config.validate_pictures / config.batch))
+
+
+def _keep_snapshot(trainer: Trainer, folder: Path) -> None:
+    """The result so far, for a choice afterwards; one that is there already is the same and stays."""
+    if not folder.exists():
+        trainer.export(folder)
 
 
 def step_seed(seed: int, step: int) -> int:

@@ -1,5 +1,6 @@
 """Fitting the mapping network to known pairs of z and w: regression on codes that were encoded once.
 
+Where asked, the mapped codes as a whole are also brought to where the encoded ones lie, so that they vary as much.
 Shape suffixes: B batch, D style width, Z width of z, M all pairs.
 """
 
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixel2style2pixel_cli.events import OnEvent, Progress
+from pixel2style2pixel_cli.losses.sliced import sliced_wasserstein
 from pixel2style2pixel_cli.networks.stylegan2 import MappingNetwork
 from pixel2style2pixel_cli.training.config import MappingFit
 from pixel2style2pixel_cli.training.data import Batch, PictureSource
@@ -20,6 +22,7 @@ from pixel2style2pixel_cli.training.loop import falling_rate, set_rate
 
 ENCODED_AT_ONCE = 64
 REPORTS = 20
+LEAST_DEVIATION = 1e-4
 
 
 def encode_pairs(
@@ -41,9 +44,10 @@ def encode_pairs(
 def fit_mapping(
     mapping: MappingNetwork, z_MZ: Tensor, w_MD: Tensor, fit: MappingFit, on_event: OnEvent
 ) -> dict[str, float]:
-    """Least squares in place; the state that did best on the last tenth of the pairs is kept.
+    """Fit in place; the state that did best on the last tenth of the pairs is kept.
 
-    Returns the held-out squared error, and that of always answering the mean code.
+    Codes are compared in units of each dimension's deviation where the sliced distance is used. Returns the held-out
+    squared error, that of always answering the mean code, and the variance of mapped against that of encoded codes.
     """
     held_out = max(1, len(z_MZ) // 10)
     z_train, w_train, z_test, w_test = z_MZ[:-held_out], w_MD[:-held_out], z_MZ[-held_out:], w_MD[-held_out:]
@@ -52,17 +56,48 @@ def fit_mapping(
     check_every = max(1, fit.steps // REPORTS)
     for step in range(fit.steps):
         set_rate(optimiser, falling_rate(fit.rate, step, fit.steps, 100, 0.3))
-        chosen = torch.randint(len(z_train), (fit.batch,))
-        loss = F.mse_loss(mapping(z_train[chosen]), w_train[chosen])
+        loss = _loss(mapping, z_train, w_train, fit)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         optimiser.step()
         if (step + 1) % check_every == 0:
-            with torch.no_grad():
-                error = float(F.mse_loss(mapping(z_test), w_test))
+            error = _held_out(mapping, z_test, w_test, fit)
             if error < best:
                 best, best_state = error, copy.deepcopy(mapping.state_dict())
             label = f"mapping network: {float(loss.detach()):.4g}, held out {error:.4g}"
             on_event(Progress(done=step + 1, total=fit.steps, label=label))
     mapping.load_state_dict(best_state)
-    return {"error": best, "error_of_the_mean": float((w_test - w_train.mean(dim=0)).square().mean())}
+    with torch.no_grad():
+        mapped = mapping(z_test)
+    return {
+        "error": float(F.mse_loss(mapped, w_test)),
+        "error_of_the_mean": float((w_test - w_train.mean(dim=0)).square().mean()),
+        "variance_ratio": float(_variance(mapped) / _variance(w_test).clamp_min(1e-12)),
+    }
+
+
+def _variance(w_MD: Tensor) -> Tensor:
+    return w_MD.var(dim=0, correction=0).sum()
+
+
+def _loss(mapping: MappingNetwork, z_MZ: Tensor, w_MD: Tensor, fit: MappingFit) -> Tensor:
+    """Of a random batch: squared error of the pairs, and how far all mapped codes lie from all encoded ones."""
+    chosen = torch.randint(len(z_MZ), (min(fit.batch, len(z_MZ)),))
+    mapped = mapping(z_MZ[chosen])
+    if not fit.sliced:
+        return F.mse_loss(mapped, w_MD[chosen])
+    unit = 1 / (w_MD.std(dim=0, correction=0) + LEAST_DEVIATION)
+    # Other codes than those of the same pictures, or the pairs would be counted twice.
+    others = w_MD[torch.randint(len(w_MD), (len(chosen),))]
+    spread = sliced_wasserstein(mapped * unit, others * unit, fit.directions)
+    return fit.sliced * spread + F.mse_loss(mapped * unit, w_MD[chosen] * unit)
+
+
+@torch.no_grad()
+def _held_out(mapping: MappingNetwork, z_MZ: Tensor, w_MD: Tensor, fit: MappingFit) -> float:
+    mapped = mapping(z_MZ)
+    if not fit.sliced:
+        return float(F.mse_loss(mapped, w_MD))
+    unit = 1 / (w_MD.std(dim=0, correction=0) + LEAST_DEVIATION)
+    spread = sliced_wasserstein(mapped * unit, w_MD * unit, fit.directions)
+    return float(fit.sliced * spread + F.mse_loss(mapped * unit, w_MD * unit))

@@ -18,11 +18,10 @@ from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent
 from pixel2style2pixel_cli.networks.psp import PSP
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
-from pixel2style2pixel_cli.training.auxiliary import find_identity_loss, find_perceptual_loss
+from pixel2style2pixel_cli.training.auxiliary import find_identity_loss, find_lite_trunk, find_perceptual_loss
 from pixel2style2pixel_cli.training.checkpoint import FILE, load_module, module_names, read_stamp
 from pixel2style2pixel_cli.training.config import (
     EncoderTraining,
-    GeneratorTraining,
     RunConfig,
     load_training,
     to_json,
@@ -30,6 +29,9 @@ from pixel2style2pixel_cli.training.config import (
 from pixel2style2pixel_cli.training.data import LabelUse, PictureSource, preview_batch, training_batches
 from pixel2style2pixel_cli.training.encoder import EncoderTrainer, check_size
 from pixel2style2pixel_cli.training.generator import GeneratorTrainer
+from pixel2style2pixel_cli.training.grow import begin_joint, fill_trunk
+from pixel2style2pixel_cli.training.joint import JointTrainer
+from pixel2style2pixel_cli.training.joint_config import JointTraining, load_generator_training
 from pixel2style2pixel_cli.training.log import write_sheet
 from pixel2style2pixel_cli.training.loop import Trainer, run_training
 from pixel2style2pixel_cli.zoo.find import find_card
@@ -46,6 +48,7 @@ class _Job:
     seed: int
     resume: bool
     check: bool
+    minutes: float | None
     on_event: OnEvent
 
 
@@ -61,10 +64,16 @@ def start_generator(
     resume: bool,
     check: bool,
     on_event: OnEvent,
+    minutes: float | None = None,
 ) -> dict[str, Any]:
     """Train a generator, or check that it can be trained; ``start`` is a run whose networks it begins with."""
-    config = load_training(GeneratorTraining, "generator", preset, dict(overrides))
+    config = load_generator_training(preset, dict(overrides))
     chosen = resolve_device(device)
+    if isinstance(config, JointTraining):
+        source = PictureSource(data, config.generator.resolution)
+        torch.manual_seed(seed)
+        job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
+        return _run(_joint_trainer(config, chosen, job, start), config.run, to_json(config), job)
     losses = config.losses
     labels: LabelUse = "required" if losses.detail else "found" if losses.cartoon else "unused"
     source = PictureSource(data, config.generator.resolution, labels=labels)
@@ -84,7 +93,7 @@ def start_generator(
     if config.mapping is not None and not check and read_stamp(out) is None:
         found = trainer.fit_mapping(source, config.mapping, on_event)
         on_event(Notice(message="mapping network fitted: " + ", ".join(f"{k} {v:.4g}" for k, v in found.items())))
-    job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, on_event=on_event)
+    job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
     return _run(trainer, config.run, to_json(config), job)
 
 
@@ -103,6 +112,7 @@ def start_encoder(
     resume: bool,
     check: bool,
     on_event: OnEvent,
+    minutes: float | None = None,
 ) -> dict[str, Any]:
     """Train an encoder for a frozen generator, or check it; ``start`` is a run whose encoder it begins with."""
     config = load_training(EncoderTraining, "encoder", preset, dict(overrides))
@@ -124,14 +134,36 @@ def start_encoder(
     identity = find_identity_loss() if config.losses.id else None
     torch.manual_seed(seed)
     taught = None if teacher is None else _find_teacher(teacher, frozen)
-    trainer = EncoderTrainer(config, frozen, chosen, perceptual=perceptual, identity=identity, teacher=taught)
+    pretrained = config.encoder.kind == "lite" and start is None
+    trunk = find_lite_trunk() if config.losses.features or config.losses.face or pretrained else None
+    trainer = EncoderTrainer(
+        config, frozen, chosen, perceptual=perceptual, identity=identity, teacher=taught, trunk=trunk
+    )
+    if pretrained and trunk is not None:
+        fill_trunk(trainer.network.encoder, trunk)
     if start is None and config.task.heads == "kept":
         raise UsageError("task.heads are kept, but no run is named to keep them from", "add --start RUNDIR")
     if start is not None:
         trainer.take_over(_checkpoint(start))
         on_event(Notice(message=f"encoder starts from {start}"))
-    job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, on_event=on_event)
+    job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
     return _run(trainer, config.run, to_json(config), job)
+
+
+def _joint_trainer(config: JointTraining, device: torch.device, job: _Job, start: Path | None) -> JointTrainer:
+    """Networks of a joint run before its first step; where the run is resumed, the checkpoint replaces them."""
+    trainer = JointTrainer(config, find_lite_trunk(), device)
+    if read_stamp(job.out) is not None:
+        return trainer
+    fill_trunk(trainer.encoder, trainer.trunk)
+    if start is not None:
+        begin_joint(trainer, _checkpoint(start), job.on_event)
+    if config.mapping is not None and not job.check:
+        found = trainer.fit_mapping(job.source, config.mapping, job.on_event)
+        report = ", ".join(f"{k} {v:.4g}" for k, v in found.items())
+        job.on_event(Notice(message="mapping network fitted: " + report))
+    trainer.copy_to_averages()
+    return trainer
 
 
 def _run(trainer: Trainer, run: RunConfig, config: str, job: _Job) -> dict[str, Any]:
@@ -139,8 +171,9 @@ def _run(trainer: Trainer, run: RunConfig, config: str, job: _Job) -> dict[str, 
         parameters = {name: sum(p.numel() for p in module.parameters()) for name, module in trainer.modules().items()}
         return {"pictures": len(job.source), "parameters": parameters, **_check(trainer, run, job)}
     result = run_training(
-        trainer, run, config, job.source, job.out, seed=job.seed, resume=job.resume, on_event=job.on_event
-    )
+        trainer, run, config, job.source, job.out, seed=job.seed, resume=job.resume, on_event=job.on_event,
+        minutes=job.minutes,
+    )  # fmt: skip
     return {"step": result.step, **result.values, "files": [str(path) for path in result.files]}
 
 

@@ -25,12 +25,13 @@ from pixel2style2pixel_cli.training.config import (
     preset_names,
     to_json,
 )
+from pixel2style2pixel_cli.training.joint_config import load_generator_training
 
 
 @pytest.mark.parametrize("name", preset_names("generator"))
 def test_generator_presets_load(name: str) -> None:
-    config = load_training(GeneratorTraining, "generator", name, {})
-    assert from_table(GeneratorTraining, json.loads(_without_none(to_json(config)))) == config
+    config = load_generator_training(name, {})
+    assert from_table(type(config), json.loads(_without_none(to_json(config)))) == config
 
 
 @pytest.mark.parametrize("name", preset_names("encoder"))

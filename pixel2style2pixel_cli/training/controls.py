@@ -1,0 +1,75 @@
+"""How much the judge may say: by the ratio of gradients at the last layer, and by the spectrum of what is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from pixel2style2pixel_cli.losses.spectrum import spectral_power
+from pixel2style2pixel_cli.training.joint_config import SpectrumRule
+
+# Where detail is judged, in cycles per pixel: fine enough to show blur, coarse enough not to be noise.
+WATCHED = (1 / 4, 3 / 8)
+
+RATIO_EVERY, RATIO_DECAY, LARGEST_RATIO = 8, 0.9, 1e4
+
+
+class GradientRatio:
+    """Norm of one loss's gradient at a layer over another's, smoothed: the factor that makes the second as strong.
+
+    Source: Esser et al., Taming Transformers, 2021, equation 7.
+    """
+
+    def __init__(self) -> None:
+        self.value = torch.full((), float("nan"))
+
+    def update(self, main: Tensor, other: Tensor, layer: Tensor) -> None:
+        """Measure again; ``layer`` is a parameter that both losses depend on."""
+        norms = [torch.autograd.grad(loss, layer, retain_graph=True)[0].norm() for loss in (main, other)]
+        found = (norms[0] / (norms[1] + 1e-4)).clamp(0, LARGEST_RATIO).detach().cpu()
+        first = bool(self.value.isnan())
+        self.value = found if first else RATIO_DECAY * self.value + (1 - RATIO_DECAY) * found
+
+    def due(self, step: int) -> bool:
+        """Whether this step measures."""
+        return step % RATIO_EVERY == 0 or bool(self.value.isnan())
+
+
+class SpectrumControl:
+    """Factors on the adversarial weights of reconstructions and samples, which follow the spectrum (SpectrumRule)."""
+
+    def __init__(self, rule: SpectrumRule) -> None:
+        self.rule = rule
+        self.factors = torch.ones(2)
+        # Summed power of real pictures, reconstructions and samples, and over how many looks.
+        self._power = torch.zeros(3, len(WATCHED))
+
+    def state(self) -> dict[str, Tensor]:
+        """What a resumed run needs."""
+        return {"spectrum_factors": self.factors, "spectrum_power": self._power}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """The counterpart of ``state``."""
+        for name, value in self.state().items():
+            value.copy_(state[name])
+
+    def look(self, real: Tensor, reconstructions: Tensor, samples: Tensor) -> None:
+        """Add the power of some pictures (B, 3, S, S) of each kind."""
+        cycles = [round(share * real.shape[-1]) for share in WATCHED]
+        kinds = (real, reconstructions, samples)
+        self._power += torch.stack([spectral_power(kind, cycles).cpu() for kind in kinds])
+
+    def decide(self) -> tuple[float, float]:
+        """Move the factors by what was seen since the last time; returns both ratios, 1 being that of real pictures."""
+        real, *drawn = self._power
+        ratios = [float((power / real.clamp_min(1e-12)).mean()) for power in drawn]
+        for i, (ratio, bounds) in enumerate(zip(ratios, self._bounds(), strict=True)):
+            change = self.rule.up if ratio < bounds[0] else self.rule.down if ratio > bounds[1] else 1.0
+            self.factors[i] = (self.factors[i] * change).clamp(self.rule.least, self.rule.most)
+        self._power.zero_()
+        return ratios[0], ratios[1]
+
+    def _bounds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        return self.rule.reconstructions, self.rule.samples

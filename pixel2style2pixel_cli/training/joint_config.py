@@ -1,0 +1,192 @@
+"""What a joint run is made of: generator and encoder together, on features of a pretrained trunk, before a judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.networks.projected import ProjectedSpec
+from pixel2style2pixel_cli.networks.psp import EncoderSpec
+from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
+from pixel2style2pixel_cli.training.config import (
+    GeneratorTraining,
+    MappingFit,
+    RunConfig,
+    check_least,
+    from_table,
+    read_table,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Schedule:
+    """A number that goes from ``start`` to ``end`` in a straight line over ``images``, ``after`` some others."""
+
+    start: float
+    end: float
+    images: int = 0
+    after: int = 0
+
+    def __post_init__(self) -> None:
+        check_least("a schedule", 0, start=self.start, end=self.end, images=self.images, after=self.after)
+
+    def at(self, images: int) -> float:
+        """The number after so many images of the run."""
+        if images < self.after:
+            return self.start
+        share = min(1.0, (images - self.after) / self.images) if self.images else 1.0
+        return self.start + share * (self.end - self.start)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JointLosses:
+    """Weights of the parts of a joint run; a weight of 0 leaves the part out.
+
+    ``features``, ``pyramid``: reconstructions against pictures, in the maps of the trunk and in pixels; ``face``: the
+    maps of the inner face alone. ``delta``: mean square of what sets the rows of a code apart. ``w_plus_share`` of the
+    reconstructions have all their rows, the others one row in their place.
+    Beside them ``sample_share`` of the batch is drawn from z: from the picture's own where it is known, and then held
+    to the picture with the weight ``pair``; else from a random one, for the judge alone.
+    ``reconstructions`` and ``samples``: adversarial weight of either, a share of the other losses' gradient at the last
+    layer. The judge learns alone for ``head_start`` images.
+    """
+
+    features: float = 1.0
+    face: float = 1.0
+    pyramid: float = 2.0
+    delta: float = 0.002
+    w_plus_share: float = 0.7
+    sample_share: float = 0.6
+    pair: float = 0.5
+    reconstructions: Schedule = field(default_factory=lambda: Schedule(start=0.0, end=0.0))
+    samples: Schedule = field(default_factory=lambda: Schedule(start=0.0, end=0.0))
+    head_start: int = 0
+
+    def __post_init__(self) -> None:
+        check_least("joint", 0, head_start=self.head_start)
+        for name in ("w_plus_share", "sample_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"joint.{name} is {getattr(self, name)}, expected 0 to 1")
+        if not self.features and not self.pyramid:
+            raise UsageError("no loss teaches the generator to draw", "set joint.features or joint.pyramid")
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether a judge is asked at any time."""
+        return any(weight for part in (self.reconstructions, self.samples) for weight in (part.start, part.end))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JointRates:
+    """Learning rates of Adam; the encoder's trunk, which comes pretrained, has its own.
+
+    Warm-up in steps, then constant, then a cosine fall to zero from ``fall_from`` (share of steps) on, the judge's to
+    ``judge_least`` of it. ``ema_images``: half-life of the averaged weights in images; ``ema_images_slow`` that of a
+    second average, exported beside the first, 0 for none. Layers of up to ``slowed_to`` px learn at ``slowed`` times
+    the generator's rate: what carried over into a larger generator.
+    """
+
+    generator: float = 1e-3
+    mapping: float = 4e-4
+    encoder: float = 4e-4
+    trunk: float = 2e-4
+    judge: float = 2e-3
+    judge_least: float = 0.3
+    warm_up: int = 50
+    fall_from: float = 0.6
+    ema_images: float = 3000.0
+    ema_images_slow: float = 0.0
+    slowed_to: int = 0
+    slowed: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_least("rates", 1, ema_images=self.ema_images)
+        check_least(
+            "rates", 0, warm_up=self.warm_up, fall_from=self.fall_from, ema_images_slow=self.ema_images_slow,
+            slowed_to=self.slowed_to, slowed=self.slowed, judge_least=self.judge_least,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """How a picture is changed before trunk and judge see it, a reconstruction and its target alike.
+
+    ``shift`` and ``cutout`` are largest shares of the side, ``colour`` a strength up to 1; ``blur`` is a deviation in
+    pixels, which starts high so that the judge looks at shapes first.
+    """
+
+    shift: float = 0.1
+    cutout: float = 0.0
+    colour: float = 0.0
+    blur: Schedule = field(default_factory=lambda: Schedule(start=0.0, end=0.0))
+
+    def __post_init__(self) -> None:
+        for name in ("shift", "cutout", "colour"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"shown.{name} is {getattr(self, name)}, expected 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpectrumRule:
+    """The adversarial weights follow the power of drawn against real pictures, at 32 and 48 cycles of 128 px.
+
+    Every ``decide_every`` steps a weight is multiplied by ``up`` where the ratio is under the first of two bounds, by
+    ``down`` where it is over the second. The averaged networks are looked at every ``look_every`` steps.
+    """
+
+    samples: tuple[float, ...] = (0.9, 1.1)
+    reconstructions: tuple[float, ...] = (0.8, 1.0)
+    up: float = 1.15
+    down: float = 0.8
+    least: float = 0.1
+    most: float = 2.5
+    look_every: int = 10
+    decide_every: int = 150
+
+    def __post_init__(self) -> None:
+        check_least("spectrum", 1, look_every=self.look_every, decide_every=self.decide_every, up=self.up)
+        for name in ("samples", "reconstructions"):
+            bounds = getattr(self, name)
+            if len(bounds) != 2 or not 0 < bounds[0] <= bounds[1]:
+                raise UsageError(f"spectrum.{name} is {list(bounds)}, expected a lower and an upper bound")
+        if not 0 < self.down <= 1 or not 0 < self.least <= self.most:
+            raise UsageError("spectrum.down is a share, and spectrum.least at most spectrum.most")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JointTraining:
+    """Everything that decides the result of a joint run of ``train generator``."""
+
+    generator: GeneratorSpec
+    encoder: EncoderSpec
+    joint: JointLosses
+    projected: ProjectedSpec | None = None
+    mapping: MappingFit | None = None
+    spectrum: SpectrumRule | None = None
+    shown: Shown = field(default_factory=Shown)
+    run: RunConfig = field(default_factory=RunConfig)
+    rates: JointRates = field(default_factory=JointRates)
+
+    def __post_init__(self) -> None:
+        if self.joint.adversarial != (self.projected is not None):
+            raise UsageError(
+                "a judge and its weights go together: [projected], and joint.reconstructions or joint.samples",
+                "give both or neither",
+            )
+        if self.spectrum is not None and self.projected is None:
+            raise UsageError("[spectrum] leads the weights of a judge, and there is none", "add [projected]")
+        if self.encoder.input_channels != 3:
+            raise UsageError("the encoder of a joint run reads pictures", "set encoder.input_channels=3")
+        if self.generator.resolution < 64:
+            raise UsageError(
+                f"a joint run needs pictures of 64 px or more, not {self.generator.resolution}",
+                "set generator.resolution",
+            )
+
+
+def load_generator_training(name: str, overrides: dict[str, str]) -> GeneratorTraining | JointTraining:
+    """The configuration of a preset or TOML file of ``train generator``; one with a [joint] section is a joint run."""
+    table: dict[str, Any] = read_table("generator", name, overrides)
+    cls: type[GeneratorTraining | JointTraining] = JointTraining if "joint" in table else GeneratorTraining
+    return from_table(cls, table)
