@@ -180,6 +180,7 @@ def train_generator(
     preset: str | None = None,
     overrides: Mapping[str, str] | None = None,
     steps: int | None = None,
+    minutes: float | None = None,
     start: Path | None = None,
     device: str = "auto",
     seed: int = 0,
@@ -192,7 +193,7 @@ def train_generator(
 
     return start_generator(
         data, out, preset=preset or "stylegan2-128", overrides=_with_steps(overrides, steps), start=start,
-        device=device, seed=seed, resume=resume, check=check, on_event=on_event,
+        device=device, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event,
     )  # fmt: skip
 
 
@@ -206,6 +207,7 @@ def train_encoder(
     preset: str | None = None,
     overrides: Mapping[str, str] | None = None,
     steps: int | None = None,
+    minutes: float | None = None,
     start: Path | None = None,
     device: str = "auto",
     seed: int = 0,
@@ -221,7 +223,7 @@ def train_encoder(
     return start_encoder(
         data, out, generator=generator, kind=options_of(task).kind, teacher=teacher, preset=preset or f"psp-{task}",
         overrides=_with_steps(overrides, steps), start=start, device=device, seed=seed, resume=resume, check=check,
-        on_event=on_event,
+        minutes=minutes, on_event=on_event,
     )  # fmt: skip
 
 

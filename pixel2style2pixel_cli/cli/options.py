@@ -173,6 +173,7 @@ AcceptLicenceOption = Annotated[
 RUN_HELP = "Run folder: checkpoints, logs, sample sheets."
 START_HELP = "Begin with the networks of another run."
 STEPS_HELP = "Steps in all, in place of the preset's."
+MINUTES_HELP = "Stop after N minutes, with everything saved; the same line again goes on."
 
 DataOption = Annotated[list[str], value("--data", metavar="DIR", panel=DATA, help="Folder of pictures; repeatable.")]
 RunFolderOption = Annotated[str, value("-o", "--out", metavar="RUNDIR", panel=DATA, help=RUN_HELP)]
@@ -183,6 +184,7 @@ SetOption = Annotated[
     value("--set", metavar="KEY=VALUE", panel=DATA, help="Change one value of the preset; repeatable."),
 ]
 StepsOption = Annotated[int | None, value("--steps", metavar="N", min=1, panel=DATA, help=STEPS_HELP)]
+MinutesOption = Annotated[float | None, value("--minutes", metavar="N", min=0, panel=DATA, help=MINUTES_HELP)]
 ResumeOption = Annotated[
     bool, flag("--resume/--no-resume", panel=DATA, help="Go on where a matching run folder stopped.")
 ]

@@ -97,7 +97,8 @@ def test_show(p2s2p: Call, api: FakeApi) -> None:
 def test_train_generator(p2s2p: Call, api: FakeApi) -> None:
     result = p2s2p(
         "train", "generator", "--data", "a", "--data", "b", "--out", "run", "--preset", "mini", "--set", "batch_size=4",
-        "--set", "text=a=b", "--start", "runs/before", "--steps", "20", "--device", "cpu", "--seed", "3",
+        "--set", "text=a=b", "--start", "runs/before", "--steps", "20", "--minutes", "30",
+        "--device", "cpu", "--seed", "3",
         "--no-resume", "--check",
     )  # fmt: skip
     assert result.out == "run    runs/x\nsteps  20\n"
@@ -106,7 +107,7 @@ def test_train_generator(p2s2p: Call, api: FakeApi) -> None:
     assert callable(options.pop("on_event"))
     assert options == {
         "preset": "mini", "overrides": {"batch_size": "4", "text": "a=b"}, "steps": 20,
-        "start": Path("runs/before"), "device": "cpu", "seed": 3, "resume": False, "check": True,
+        "minutes": 30.0, "start": Path("runs/before"), "device": "cpu", "seed": 3, "resume": False, "check": True,
     }  # fmt: skip
 
 
@@ -117,5 +118,5 @@ def test_train_encoder(p2s2p: Call, api: FakeApi) -> None:
     options.pop("on_event")
     assert options == {
         "task": "invert", "generator": "mini-generator", "preset": None, "overrides": {}, "steps": None,
-        "start": None, "teacher": None, "device": "auto", "seed": 0, "resume": True, "check": False,
+        "minutes": None, "start": None, "teacher": None, "device": "auto", "seed": 0, "resume": True, "check": False,
     }  # fmt: skip
