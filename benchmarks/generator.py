@@ -58,7 +58,7 @@ def open_network(options: argparse.Namespace) -> tuple[PSP, int, str]:
     return load_encoder_file(path, spec, generator), spec.input_size, f"{options.run.name} {digest[:8]}"
 
 
-def inversions(network: PSP, size: int, pictures: list[Pixels], steps: int) -> list[Pixels]:
+def inversions(network: PSP, size: int, pictures: list[Pixels], steps: int, features: bool = True) -> list[Pixels]:
     """What the encoder makes of aligned pictures, optimised by so many steps."""
     drawn: list[Pixels] = []
     for start in range(0, len(pictures), AT_ONCE):
@@ -66,7 +66,7 @@ def inversions(network: PSP, size: int, pictures: list[Pixels], steps: int) -> l
         with torch.no_grad():
             codes = network.encode(to_float([resize_photo(p, size) for p in part]))
         if steps:
-            codes = embed(network.generator, to_float(part), codes, steps=steps, learning_rate=RATE)
+            codes = embed(network.generator, to_float(part), codes, steps=steps, learning_rate=RATE, features=features)
         with torch.no_grad():
             drawn += to_uint8(network.generator(codes))
     return drawn
@@ -126,6 +126,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=120)
     parser.add_argument("--samples", type=int, default=480)
     parser.add_argument("--steps", type=int, default=0, help="of optimisation, beside the encoder alone")
+    parser.add_argument("--pixels", action="store_true", help="optimise on pixels alone, without features")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sheets", type=Path)
     options = parser.parse_args()
@@ -139,9 +140,9 @@ def main() -> None:
     record: dict[str, Any] = record_head("python benchmarks/generator.py") | {
         "model": label, "data": Path(options.data).name, "encoder_alone": measure_inversion(some, alone),
     }  # fmt: skip
-    best = inversions(network, size, some, options.steps) if options.steps else alone
+    best = inversions(network, size, some, options.steps, not options.pixels) if options.steps else alone
     if options.steps:
-        record["optimised"] = {"steps": options.steps, **measure_inversion(some, best)}
+        record["optimised"] = {"steps": options.steps, "features": not options.pixels, **measure_inversion(some, best)}
     drawn = samples(network, min(options.samples, count))
     record["samples"] = {"count": len(drawn), **measure_samples(pictures[: len(drawn)], drawn)}
     record["codes"] = measure_codes(network, size, pictures)

@@ -5,14 +5,20 @@ Shape suffixes: B batch, C channels, H W height and width, N styles, D style wid
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pixel2style2pixel_cli.fitting.features import LEAST_SIDE, FixedFeatures, load_features
 from pixel2style2pixel_cli.losses.pixel import gradient_l1, mse, pyramid_l1
 from pixel2style2pixel_cli.networks.stylegan2 import Generator, NoiseMode
 
 LEARNING_RATE = 0.01
+
+# How much pixels count beside features: enough to keep colours and layout where the features leave them open.
+PIXEL_WEIGHT = 4.0
 
 
 def reconstruction_loss(image_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
@@ -28,9 +34,11 @@ def embed(
     steps: int,
     noise: NoiseMode = "fixed",
     learning_rate: float = LEARNING_RATE,
+    features: bool = True,
 ) -> Tensor:
     """Codes (B, N, D) in W+ after ``steps`` of Adam from ``start``, for targets (B, 3, S, S) in [-1, 1].
 
+    Pictures of 64 px and more are compared in features as well, which tell people apart where pixels hardly differ.
     The generator's image is reduced to the target's size first, or the target to the image's. Every picture has its
     own loss, and Adam treats every number apart, so a batch gives the codes that its pictures give alone. The last
     tenth of the steps falls to a tenth of the rate, which takes the last unrest out.
@@ -38,17 +46,28 @@ def embed(
     codes_BND = start_BND.detach().clone().requires_grad_(True)
     optimiser = torch.optim.Adam([codes_BND], lr=learning_rate, betas=(0.9, 0.999), eps=1e-8)
     target_BCHW = _at_most(target_BCHW, generator.spec.resolution)
+    judge = load_features(codes_BND) if features and target_BCHW.shape[-1] >= LEAST_SIDE and steps else None
     with torch.enable_grad():
+        wanted = [judge.maps(target_BCHW[i : i + 1]) if judge else [] for i in range(len(target_BCHW))]
         for step in range(steps):
             if step == steps - steps // 10:
                 optimiser.param_groups[0]["lr"] = learning_rate / 10
             image_BCHW = _at_most(generator(codes_BND, noise), target_BCHW.shape[-1])
             loss = torch.stack(
-                [reconstruction_loss(image_BCHW[i : i + 1], target_BCHW[i : i + 1]) for i in range(len(target_BCHW))]
+                [
+                    _loss(image_BCHW[i : i + 1], target_BCHW[i : i + 1], judge, wanted[i])
+                    for i in range(len(target_BCHW))
+                ]
             ).sum()
             (codes_BND.grad,) = torch.autograd.grad(loss, codes_BND)
             optimiser.step()
     return codes_BND.detach()
+
+
+def _loss(image_1CHW: Tensor, target_1CHW: Tensor, judge: FixedFeatures | None, wanted: Sequence[Tensor]) -> Tensor:
+    if judge is None:
+        return reconstruction_loss(image_1CHW, target_1CHW)
+    return judge.distance(image_1CHW, wanted) + PIXEL_WEIGHT * pyramid_l1(image_1CHW, target_1CHW)
 
 
 def _at_most(image_BCHW: Tensor, size: int) -> Tensor:

@@ -44,12 +44,18 @@ STAGES = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LiteSpec:
-    """How much wider and deeper than Lite0 a trunk is; Lite1 is (1.0, 1.1), Lite2 (1.1, 1.2)."""
+    """How much wider and deeper than Lite0 a trunk is; Lite1 is (1.0, 1.1), Lite2 (1.1, 1.2).
+
+    A trunk of fewer than five ``maps`` ends with the last block that they need; the fifth takes four fifths of it.
+    """
 
     width: float = 1.0
     depth: float = 1.0
+    maps: int = 5
 
     def __post_init__(self) -> None:
+        if not 1 <= self.maps <= 5:
+            raise UsageError(f"an EfficientNet-Lite has 1 to 5 maps, not {self.maps}")
         if self.width < 1 or self.depth < 1:
             raise UsageError(f"an EfficientNet-Lite is at least Lite0: width {self.width}, depth {self.depth}")
 
@@ -57,18 +63,20 @@ class LiteSpec:
     def stages(self) -> tuple[Stage, ...]:
         """The stages at this size; the first and the last are repeated as in Lite0, whatever the depth."""
         last = len(STAGES) - 1
+        starts = [i for i, stage in enumerate(STAGES) if stage.stride == 2]
+        wanted = STAGES if self.maps == 5 else STAGES[: starts[self.maps - 1]]
         return tuple(
             stage._replace(
                 repeats=stage.repeats if i in (0, last) else math.ceil(stage.repeats * self.depth),
                 in_channels=STEM_CHANNELS if i == 0 else self._channels(stage.in_channels),
                 out_channels=self._channels(stage.out_channels),
             )
-            for i, stage in enumerate(STAGES)
+            for i, stage in enumerate(wanted)
         )
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Channels of the five maps, at strides 2, 4, 8, 16, 32."""
+        """Channels of the maps, at strides 2, 4, 8, 16, 32."""
         stages = self.stages
         ends = [i - 1 for i, stage in enumerate(stages) if stage.stride == 2]
         return (*(stages[i].out_channels for i in ends), stages[-1].out_channels)
@@ -122,7 +130,7 @@ class InvertedResidual(nn.Module):
 
 
 class LiteTrunk(nn.Module):
-    """Pictures (B, 3, S, S) in [-1, 1] to five maps, at strides 2, 4, 8, 16 and 32; S is a multiple of 32."""
+    """Pictures (B, 3, H, W) in [-1, 1] to maps at strides 2, 4, 8, 16 and 32, or as many of them as the spec says."""
 
     def __init__(self, spec: LiteSpec) -> None:
         super().__init__()
