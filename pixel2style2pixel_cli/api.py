@@ -31,7 +31,7 @@ def _task(make_options: Callable[P, TaskOptions]) -> Callable[Concatenate[Sequen
     """The function of one task: inputs, then the options of its command as keywords."""
 
     def run(inputs: Sequence[str | Path], /, *args: P.args, **options: P.kwargs) -> Summary:
-        from pixel2style2pixel_cli.tasks.start import run_task
+        from pixel2style2pixel_cli.jobs.start import run_task
 
         return run_task(inputs, make_options(*args, **options))
 
@@ -67,9 +67,9 @@ def list_faces(
     on_event: OnEvent = ignore_event,
 ) -> list[dict[str, Any]]:
     """Every face of every input: input, face (its index, best first), score, box (left, top, right, bottom)."""
-    from pixel2style2pixel_cli.files.expand import expand_inputs
     from pixel2style2pixel_cli.files.image import read_image
-    from pixel2style2pixel_cli.files.plan import in_shard, parse_shard
+    from pixel2style2pixel_cli.jobs.expand import expand_inputs
+    from pixel2style2pixel_cli.jobs.plan import in_shard, parse_shard
 
     part = parse_shard(shard) if shard else None
     expanded = expand_inputs([str(i) for i in inputs], recursive=recursive, output_root=None, stdin=stdin)

@@ -13,7 +13,7 @@ from pixel2style2pixel_cli.cli import options as o
 from pixel2style2pixel_cli.cli.defaults import given_by, start_output
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import SCHEMA, Event, ImageDone, Summary
-from pixel2style2pixel_cli.files.expand import DEFAULT_FOLDER
+from pixel2style2pixel_cli.jobs.expand import DEFAULT_FOLDER
 from pixel2style2pixel_cli.output import Look, Output
 from pixel2style2pixel_cli.tasks.options import Existing, FaceOptions, TaskOptions, read_stdin
 

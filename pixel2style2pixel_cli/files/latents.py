@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Space = Literal["W+", "W", "Z"]
 
+LATENT_SUFFIX = ".safetensors"
+
 _TENSORS: dict[Space, str] = {"W+": "w_plus", "W": "w", "Z": "z"}
 _MARK, _SCHEMA = "p2s2p", "latent 1"
 _LARGEST = 64 << 20  # bytes; the codes of one face take about 40 kB, so more is some other file

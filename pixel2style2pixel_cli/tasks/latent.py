@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from pixel2style2pixel_cli.errors import InputError
 from pixel2style2pixel_cli.files.image import Photo
-from pixel2style2pixel_cli.files.latents import load_latents
-from pixel2style2pixel_cli.files.plan import LATENT_SUFFIX
+from pixel2style2pixel_cli.files.latents import LATENT_SUFFIX, load_latents
 from pixel2style2pixel_cli.tasks.base import Prepared, Refine
 from pixel2style2pixel_cli.tasks.photo import PhotoPreparer
 

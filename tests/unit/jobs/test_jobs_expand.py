@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from planning import labels, outs, plan, posix_only, refused, touch
 
-from pixel2style2pixel_cli.files.plan import in_shard
+from pixel2style2pixel_cli.jobs.plan import in_shard
 
 
 @pytest.fixture(autouse=True)

@@ -15,12 +15,12 @@ from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Progress, S
 from pixel2style2pixel_cli.files.atomic import remove_abandoned
 from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.files.pixels import to_uint8
-from pixel2style2pixel_cli.files.plan import Plan, PlanItem
+from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
+from pixel2style2pixel_cli.jobs.read import Preparation, Read, Readers
+from pixel2style2pixel_cli.jobs.write import Result, Sample, SheetTiles, Writer, Written
 from pixel2style2pixel_cli.seeds import image_seed
 from pixel2style2pixel_cli.tasks.base import Prepared, RunOptions, Task
-from pixel2style2pixel_cli.tasks.read import Preparation, Read, Readers
 from pixel2style2pixel_cli.tasks.styles import Styles
-from pixel2style2pixel_cli.tasks.write import Result, Sample, SheetTiles, Writer, Written
 
 
 @dataclass(frozen=True, slots=True)

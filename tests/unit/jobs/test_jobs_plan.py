@@ -11,7 +11,7 @@ from planning import outs, plan, posix_only, refused, touch
 
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.files import paths
-from pixel2style2pixel_cli.files.plan import in_shard, parse_shard
+from pixel2style2pixel_cli.jobs.plan import in_shard, parse_shard
 
 
 @pytest.fixture(autouse=True)

@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Literal
 
 from pixel2style2pixel_cli.errors import UsageError
-from pixel2style2pixel_cli.files.expand import Source, expand_inputs
-from pixel2style2pixel_cli.files.naming import OutputNames, parse_template
-from pixel2style2pixel_cli.files.outputs import (
+from pixel2style2pixel_cli.files.latents import LATENT_SUFFIX
+from pixel2style2pixel_cli.jobs.expand import Source, expand_inputs
+from pixel2style2pixel_cli.jobs.naming import OutputNames, parse_template
+from pixel2style2pixel_cli.jobs.outputs import (
     Draft,
     Existing,
     refuse_collisions,
     refuse_unwritable,
     settle_existing,
 )
-from pixel2style2pixel_cli.files.target import Format, Target, check_single, choose_target, shared_paths
+from pixel2style2pixel_cli.jobs.target import Format, Target, check_single, choose_target, shared_paths
 
-LATENT_SUFFIX = ".safetensors"
 _NAME_BYTES = 255  # what every common file system takes for one name
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pixel2style2pixel_cli.errors import UsageError
-from pixel2style2pixel_cli.files.plan import Plan, make_plan
+from pixel2style2pixel_cli.jobs.plan import Plan, make_plan
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="links, modes and bytes of POSIX")
 

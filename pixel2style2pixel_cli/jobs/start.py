@@ -10,7 +10,8 @@ from pixel2style2pixel_cli.engine.rows import n_styles_of, parse_layers
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Status, Summary
 from pixel2style2pixel_cli.files.image import IMAGE_SUFFIXES
-from pixel2style2pixel_cli.files.plan import LATENT_SUFFIX, Plan, make_plan, parse_shard
+from pixel2style2pixel_cli.files.latents import LATENT_SUFFIX
+from pixel2style2pixel_cli.jobs.plan import Plan, make_plan, parse_shard
 from pixel2style2pixel_cli.tasks.base import RunOptions
 from pixel2style2pixel_cli.tasks.options import TaskOptions
 from pixel2style2pixel_cli.zoo.cards import Card
@@ -35,7 +36,7 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
         return _report_plan(plan, card, options.on_event)
     engine = _load_engine(card, options)
 
-    from pixel2style2pixel_cli.tasks.run import TaskRun
+    from pixel2style2pixel_cli.jobs.run import TaskRun
     from pixel2style2pixel_cli.tasks.styles import make_styles
 
     styles = make_styles(options, engine.model)

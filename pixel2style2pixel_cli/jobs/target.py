@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pixel2style2pixel_cli.errors import UsageError
-from pixel2style2pixel_cli.files.expand import DEFAULT_FOLDER
 from pixel2style2pixel_cli.files.paths import display
+from pixel2style2pixel_cli.jobs.expand import DEFAULT_FOLDER
 
 Format = Literal["png", "jpg", "webp"]
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pixel2style2pixel_cli.errors import UsageError
-from pixel2style2pixel_cli.files.expand import Source
-from pixel2style2pixel_cli.files.naming import OutputNames
 from pixel2style2pixel_cli.files.paths import display, fold, ignores_case, nearest_existing
+from pixel2style2pixel_cli.jobs.expand import Source
+from pixel2style2pixel_cli.jobs.naming import OutputNames
 
 Existing = Literal["error", "skip", "overwrite", "rename"]
 

@@ -23,7 +23,7 @@ from typing import IO, TypeAlias
 
 from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.files.image import Photo
-from pixel2style2pixel_cli.files.plan import PlanItem
+from pixel2style2pixel_cli.jobs.plan import PlanItem
 from pixel2style2pixel_cli.tasks.base import Prepared, Preparer
 
 # Pictures read ahead of the network, so that a folder of photographs does not end up in memory.
