@@ -118,7 +118,7 @@ def make_plan(
     suffixes: frozenset[str] | None = None,
     kept: Sequence[str] = (),
 ) -> Plan:
-    """Settle every path of a run without changing anything on disk (cli.md 2 and 3).
+    """Settle every path of a run without changing anything on disk.
 
     ``face`` is what ``{face}`` shows when one face is taken. ``companions`` are endings of further pictures beside each
     one (``_pair``), ``input_companions`` of those made once for an input (``_row``), ``shared`` stems of files made

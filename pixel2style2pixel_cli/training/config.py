@@ -178,7 +178,7 @@ class GeneratorTraining:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncoderLosses:
-    """Weights of the parts of encoder training (pSp, section 3.2; methods 4.4); 0 leaves a part out.
+    """Weights of the parts of encoder training (pSp, section 3.2; methods.md 4.4); 0 leaves a part out.
 
     ``lpips`` and ``id`` need published networks; ``pyramid`` and ``gradient`` need none. ``detail`` is how much more
     ``l2``, ``pyramid`` and ``gradient`` count on eyes, brows, nose and mouth; it needs label maps in the data.

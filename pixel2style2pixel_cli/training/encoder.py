@@ -171,7 +171,7 @@ class EncoderTrainer:
         return logs
 
     def _pooled(self, image: Tensor) -> Tensor:
-        # The published losses look at 256 px at most (methods 4.3).
+        # The published losses look at 256 px at most (methods.md 4.3).
         return F.adaptive_avg_pool2d(image, 256) if image.shape[-1] > 256 else image
 
     def _autocast(self) -> torch.autocast:

@@ -28,7 +28,7 @@ def generator() -> Generator:
 
 
 def styled_layers(network: Generator) -> list[tuple[torch.nn.Module, list[int]]]:
-    """Convolutions and steps to RGB in order, with the row each reads (methods 1.2)."""
+    """Convolutions and steps to RGB in order, with the row each reads (methods.md 1.2)."""
     layers: list[tuple[torch.nn.Module, list[int]]] = [(network.conv_first, [0]), (network.to_rgb_first, [1])]
     for i, block in enumerate(network.blocks):
         first = 2 * i + 1
