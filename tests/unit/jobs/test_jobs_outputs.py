@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from planning import outs, plan, posix_only, refused, touch
 
-from pixel2style2pixel_cli.files import outputs, paths
+from pixel2style2pixel_cli.files import paths
+from pixel2style2pixel_cli.jobs import outputs
 
 
 @pytest.fixture(autouse=True)

@@ -254,7 +254,7 @@ def test_listing_a_crowded_output_folder_once(monkeypatch: pytest.MonkeyPatch) -
 
 def test_planning_needs_no_imaging_library() -> None:
     code = (
-        "import sys; from pixel2style2pixel_cli.files import plan;"
+        "import sys; from pixel2style2pixel_cli.jobs import plan;"
         "sys.exit(bool({'torch', 'PIL', 'numpy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[3]).returncode == 0

@@ -12,9 +12,9 @@ from PIL import Image
 from reading_task import ReadingTask
 
 from pixel2style2pixel_cli.errors import InputError, NoFaceError
+from pixel2style2pixel_cli.jobs import read as reading
 from pixel2style2pixel_cli.jobs.plan import PlanItem, make_plan
 from pixel2style2pixel_cli.jobs.read import WORTH_HELPERS, Outcome, Preparation, Read, Readers
-from pixel2style2pixel_cli.tasks import read as reading
 
 BLUE, GREEN, RED = (0, 0, 255), (0, 255, 0), (255, 0, 0)
 
