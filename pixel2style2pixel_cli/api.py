@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from pixel2style2pixel_cli.errors import InputError, UsageError
 from pixel2style2pixel_cli.events import ImageDone, OnEvent, Summary, ignore_event
+from pixel2style2pixel_cli.options.task import MAX_PIXELS, TaskOptions, read_stdin
 from pixel2style2pixel_cli.tasks.frontalize import FrontalizeOptions
 from pixel2style2pixel_cli.tasks.inpaint import InpaintOptions
 from pixel2style2pixel_cli.tasks.invert import InvertOptions
 from pixel2style2pixel_cli.tasks.mix import MixOptions
-from pixel2style2pixel_cli.tasks.options import MAX_PIXELS, TaskOptions, read_stdin
 from pixel2style2pixel_cli.tasks.seg2face import Seg2FaceOptions
 from pixel2style2pixel_cli.tasks.sketch2face import Sketch2FaceOptions
 from pixel2style2pixel_cli.tasks.superres import SuperresOptions

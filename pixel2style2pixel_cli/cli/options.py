@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from pixel2style2pixel_cli.cli.defaults import apply_config
+from pixel2style2pixel_cli.options.task import Align, Existing, Grid, ImageFormat, Noise, OnNoFace
 from pixel2style2pixel_cli.output import Colour
-from pixel2style2pixel_cli.tasks.options import Align, Existing, Grid, ImageFormat, Noise, OnNoFace
 
 OUTPUT = "Output"
 FACES = "Faces"

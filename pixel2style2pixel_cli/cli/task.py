@@ -14,8 +14,8 @@ from pixel2style2pixel_cli.cli.defaults import given_by, start_output
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import SCHEMA, Event, ImageDone, Summary
 from pixel2style2pixel_cli.jobs.expand import DEFAULT_FOLDER
+from pixel2style2pixel_cli.options.task import Existing, FaceOptions, TaskOptions, read_stdin
 from pixel2style2pixel_cli.output import Look, Output
-from pixel2style2pixel_cli.tasks.options import Existing, FaceOptions, TaskOptions, read_stdin
 
 # Fields that connect a run to its caller, and no option of a command.
 PLUMBING = ("stdin", "stdout", "on_event")

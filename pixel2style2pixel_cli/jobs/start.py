@@ -12,8 +12,8 @@ from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Status, Sum
 from pixel2style2pixel_cli.files.image import IMAGE_SUFFIXES
 from pixel2style2pixel_cli.files.latents import LATENT_SUFFIX
 from pixel2style2pixel_cli.jobs.plan import Plan, make_plan, parse_shard
-from pixel2style2pixel_cli.tasks.base import RunOptions
-from pixel2style2pixel_cli.tasks.options import TaskOptions
+from pixel2style2pixel_cli.options.task import TaskOptions
+from pixel2style2pixel_cli.tasks.base import RunOptions, make_task
 from pixel2style2pixel_cli.zoo.cards import Card
 from pixel2style2pixel_cli.zoo.find import choose_model, owner_of
 
@@ -27,7 +27,7 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
     named = [str(i) for i in inputs]
     options.check(named)
     card = choose_model(options.command, options.model)
-    options = options.settled(card)
+    options = options.with_model_defaults(card)
     _check_kind(card, options)
     _check_rows(card, options)
     plan = _plan(options.subjects(named), options, card, kept=options.also_read(named))
@@ -40,7 +40,7 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
     from pixel2style2pixel_cli.tasks.styles import make_styles
 
     styles = make_styles(options, engine.model)
-    task = options.make_task(engine.model, named)
+    task = make_task(options, engine.model, named)
     run = TaskRun(
         task,
         engine,

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixel2style2pixel_cli.files.image import ImageFormat, Photo
 from pixel2style2pixel_cli.inputs.masked import HOLE_GREY
-from pixel2style2pixel_cli.tasks.options import Grid, Noise, TaskOptions
+from pixel2style2pixel_cli.options.task import Grid, Noise, TaskOptions
 
 if TYPE_CHECKING:
     # imports torch, which a helper process should not wait for
     from torch import Tensor
 
     from pixel2style2pixel_cli.engine.engine import Engine
+    from pixel2style2pixel_cli.engine.loading import Model
 
 Pixels = NDArray[np.uint8]
 RecipeValue: TypeAlias = bool | int | float | str | None
@@ -143,3 +144,19 @@ class Task:
     refine: Callable[[Engine, Sequence[Prepared]], Refine] | None = None
     finish: Callable[[Prepared, Pixels], Pixels] | None = None
     recipe: Mapping[str, RecipeValue]
+
+
+@runtime_checkable
+class MakesTask(Protocol):
+    """The options of a task, which know how it is done."""
+
+    def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
+        """The task, made for a loaded model."""
+        ...
+
+
+def make_task(options: TaskOptions, model: Model, inputs: Sequence[str]) -> Task:
+    """The task that these options describe, made for a loaded model."""
+    if not isinstance(options, MakesTask):
+        raise TypeError(f"{type(options).__name__} makes no task")
+    return options.make_task(model, inputs)

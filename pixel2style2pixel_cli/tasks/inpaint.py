@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pixel2style2pixel_cli.errors import InputError, UsageError
 from pixel2style2pixel_cli.inputs.kinds import InputKind
-from pixel2style2pixel_cli.tasks.options import FaceOptions
+from pixel2style2pixel_cli.options.task import FaceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from pixel2style2pixel_cli.tasks.options import FaceOptions
+from pixel2style2pixel_cli.options.task import FaceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ class InvertOptions(FaceOptions):
 
     optimize: int | None = None
 
-    def settled(self, card: Card) -> InvertOptions:
+    def with_model_defaults(self, card: Card) -> InvertOptions:
         """The options with what the card says in the place of None; many small steps need single precision."""
         steps = card.optimize if self.optimize is None else self.optimize
         return replace(self, optimize=steps, dtype="float32" if steps and self.dtype == "auto" else self.dtype)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pixel2style2pixel_cli.errors import InputError, UsageError
-from pixel2style2pixel_cli.tasks.options import FaceOptions
+from pixel2style2pixel_cli.options.task import FaceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,8 +12,8 @@ from pixel2style2pixel_cli.face.align import align_face, centre_crop, is_aligned
 from pixel2style2pixel_cli.face.detect import Detector, Face, choose_faces
 from pixel2style2pixel_cli.files.image import Photo, read_image
 from pixel2style2pixel_cli.inputs.photo import resize_photo
+from pixel2style2pixel_cli.options.task import Align, FaceOptions, OnNoFace
 from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RecipeValue, Refine, RunOptions, Task
-from pixel2style2pixel_cli.tasks.options import Align, FaceOptions, OnNoFace
 
 if TYPE_CHECKING:
     # imports torch, which a helper process should not wait for

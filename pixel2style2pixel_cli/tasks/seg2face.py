@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.inputs.kinds import InputKind
-from pixel2style2pixel_cli.tasks.options import TaskOptions
+from pixel2style2pixel_cli.options.task import TaskOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

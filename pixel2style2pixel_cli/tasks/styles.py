@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pixel2style2pixel_cli.engine.loading import Model
 from pixel2style2pixel_cli.engine.mixing import Mixing, sample_styles
 from pixel2style2pixel_cli.engine.rows import parse_layers
+from pixel2style2pixel_cli.options.task import TaskOptions
 from pixel2style2pixel_cli.tasks.base import RecipeValue
-from pixel2style2pixel_cli.tasks.options import TaskOptions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from pixel2style2pixel_cli.tasks.options import TaskOptions
+    from pixel2style2pixel_cli.options.task import TaskOptions
 
 
 class Row(NamedTuple):

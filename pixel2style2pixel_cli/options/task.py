@@ -1,0 +1,221 @@
+"""The options that the tasks share; a task declares its own in its own file.
+
+Light to import: the command line reads the declarations before anything heavy is needed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.events import OnEvent, ignore_event
+from pixel2style2pixel_cli.inputs.kinds import InputKind
+from pixel2style2pixel_cli.options.declare import FACES, MODEL, OUTPUT, RUN, STYLES, Shortcut, declare
+from pixel2style2pixel_cli.options.shared import Dtype, declare_device, declare_seed
+from pixel2style2pixel_cli.seeds import parse_seeds
+
+if TYPE_CHECKING:
+    from pixel2style2pixel_cli.zoo.cards import Card
+
+Align = Literal["auto", "always", "never"]
+OnNoFace = Literal["skip", "fail", "crop"]
+Grid = Literal["none", "pair", "row", "sheet"]
+Noise = Literal["fixed", "random", "off"]
+Existing = Literal["error", "skip", "overwrite", "rename"]
+ImageFormat = Literal["png", "jpg", "webp"]
+
+MAX_PIXELS = 200_000_000
+
+INPUTS_HELP = ": files, folders, quoted globs, - for standard input, @list.txt for a list of paths."
+
+
+def read_stdin() -> bytes:
+    """Everything on standard input."""
+    return sys.stdin.buffer.read()
+
+
+def write_stdout(data: bytes) -> object:
+    """A picture to standard output."""
+    return sys.stdout.buffer.write(data)
+
+
+# Nobody compares or prints options, and every start of the command line pays for what is generated.
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
+class TaskOptions:
+    """What every task is told.
+
+    ``command`` names the task, ``inputs`` and ``inputs_help`` say what it takes, ``examples`` are command lines for its
+    help. ``kind`` is what its encoder is fed, ``takes_latents`` whether codes may stand for pictures. ``stdin``,
+    ``stdout`` and ``on_event`` connect a run to its caller; the other fields are the options of the command.
+    """
+
+    command: ClassVar[str]
+    examples: ClassVar[str] = ""
+    inputs: ClassVar[str] = "INPUT"
+    inputs_help: ClassVar[str] = "Photographs" + INPUTS_HELP
+    takes_latents: ClassVar[bool] = False
+    kind: ClassVar[InputKind] = "photo"
+
+    out: str | Path | None = declare(
+        None, "-o", "--out", metavar="OUT", section=OUTPUT, default_means="p2s2p-out/COMMAND",
+        help="A folder; for one input also a file, or - for PNG bytes on standard output.",
+    )  # fmt: skip
+    recursive: bool = declare(False, "-r", "--recursive", section=OUTPUT, help="Search subfolders too.")
+    existing: Existing = declare(
+        "error", "--existing", metavar="POLICY", section=OUTPUT,
+        shortcuts=(
+            Shortcut(flag="--skip-existing", value="skip", help="Short for --existing skip: resume."),
+            Shortcut(flag="--overwrite", value="overwrite", help="Short for --existing overwrite."),
+        ),
+        help="What to do where an output exists already: error, skip, overwrite or rename.",
+    )  # fmt: skip
+    name: str = declare(
+        "{stem}", "--name", metavar="TEMPLATE", section=OUTPUT,
+        help="Names of the outputs: {stem} {command} {model} {seed} {mix_seed} {index} {face}.",
+    )  # fmt: skip
+    format: ImageFormat = declare(
+        "png", "--format", metavar="TYPE", section=OUTPUT, help="png, jpg or webp, for outputs in a folder."
+    )
+    save_latents: bool = declare(
+        False, "--save-latents", section=OUTPUT, help="Write the code of each face beside it, as .safetensors."
+    )
+    grid: Grid = declare(
+        "none", "--grid", metavar="KIND", section=OUTPUT,
+        help="none, pair (input beside output), row (all styles of an input) or sheet (all in one).",
+    )  # fmt: skip
+    preview_input: bool = declare(
+        False, "--preview-input", section=OUTPUT, help="Also save the picture that the encoder gets, as {stem}_input."
+    )
+    keep_exif: bool = declare(
+        False, "--keep-exif/--no-keep-exif", section=OUTPUT,
+        help="Copy the photograph's EXIF data, including the GPS position.",
+    )  # fmt: skip
+    metadata: bool = declare(
+        True, "--metadata/--no-metadata", section=OUTPUT,
+        help="Store the recipe; the mark as synthetic is always stored.",
+    )  # fmt: skip
+    model: str = declare(
+        "auto", "--model", metavar="NAME", section=MODEL, path=True,
+        help="auto (the best installed), a name from models list, or a model.toml.",
+    )  # fmt: skip
+    device: str = declare_device()
+    dtype: Dtype = declare("auto", "--dtype", metavar="TYPE", section=MODEL, help="auto, float32, bfloat16 or float16.")
+    seed: int = declare_seed()
+    noise: Noise = declare(
+        "fixed", "--noise", metavar="KIND", section=MODEL, help="fixed (stored maps), random (from the seed) or off."
+    )
+    mix_seed: Sequence[int | str] | None = declare(
+        None, "--mix-seed", metavar="SEEDS", section=STYLES,
+        help="A random style for each seed: 3, or 10-13,20; repeatable. One output for each.",
+    )  # fmt: skip
+    mix_layers: str | None = declare(
+        None, "--mix-layers", metavar="ROWS", section=STYLES, default_means="the model's",
+        help="Rows taken from the style: 8-11, 8-, 0,3,7-9, coarse, middle or fine.",
+    )  # fmt: skip
+    mix_alpha: float = declare(
+        1.0, "--mix-alpha", metavar="A", section=STYLES, minimum=0, maximum=1,
+        help="How far those rows go to the style; 1 replaces them.",
+    )  # fmt: skip
+    mix_truncation: float = declare(
+        1.0, "--mix-truncation", metavar="P", section=STYLES, minimum=0, maximum=1,
+        help="Pull random styles towards the average; 1 does not.",
+    )  # fmt: skip
+    batch_size: int | Literal["auto"] = declare(
+        "auto", "--batch-size", metavar="N", section=RUN, minimum=1,
+        help="auto, or how many faces at a time; results do not depend on it.",
+    )  # fmt: skip
+    dry_run: bool = declare(False, "-n", "--dry-run", section=RUN, help="Print what would be written, then stop.")
+    shard: str | None = declare(
+        None, "--shard", metavar="I/N", section=RUN,
+        help="Part I of N of the inputs; tasks of a SLURM job take theirs.",
+    )  # fmt: skip
+    fail_fast: bool = declare(False, "--fail-fast", section=RUN, help="Stop at the first input that fails.")
+    max_pixels: int = declare(
+        MAX_PIXELS, "--max-pixels", metavar="N", section=RUN, minimum=1, help="Refuse larger photographs."
+    )
+    offline: bool = declare(False, "--offline", section=RUN, help="Never open a connection.")
+    stdin: Callable[[], bytes] = read_stdin
+    stdout: Callable[[bytes], object] = write_stdout
+    on_event: OnEvent = ignore_event
+
+    @property
+    def many_faces(self) -> bool:
+        """Whether one input may give several outputs, numbered by face."""
+        return False
+
+    @property
+    def samples(self) -> tuple[int, ...]:
+        """The seeds of ``mix_seed``, without repetitions; empty where no style is mixed in."""
+        return parse_seeds(self.mix_seed or ())
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """The rows of a code that options name, as they were written."""
+        return () if self.mix_layers is None else (self.mix_layers,)
+
+    def with_model_defaults(self, card: Card) -> TaskOptions:
+        """The options once the model is chosen, with what its card says in the place of None."""
+        return self
+
+    def subjects(self, inputs: Sequence[str]) -> Sequence[str]:
+        """The inputs that give outputs."""
+        return inputs
+
+    def also_read(self, inputs: Sequence[str]) -> Sequence[str]:
+        """Files, and folders of files, that the run reads beside its subjects; no output may replace them."""
+        return ()
+
+    def check_shares(self) -> None:
+        """Raise UsageError for a mixing option out of range."""
+        for name, share in (("alpha", self.mix_alpha), ("truncation", self.mix_truncation)):
+            if not 0 <= share <= 1:
+                raise UsageError(f"--mix-{name} is {share}, expected 0 to 1", f"write --mix-{name} 0.5")
+
+    def check(self, inputs: Sequence[str]) -> None:
+        """Raise UsageError for what can be refused before a model is looked for."""
+        self.check_shares()
+        unused = [
+            f"--mix-{name}"
+            for name, given in (
+                ("layers", self.mix_layers is not None),
+                ("alpha", self.mix_alpha != 1.0),
+                ("truncation", self.mix_truncation != 1.0),
+            )
+            if given
+        ]
+        if unused and not self.samples:
+            raise UsageError(f"{' and '.join(unused)} without a style to mix in", "add --mix-seed 0, or --mix-seed 0-7")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
+class FaceOptions(TaskOptions):
+    """What tasks are told that look for faces in photographs."""
+
+    align: Align = declare(
+        "auto", "--align", metavar="WHEN", section=FACES,
+        help="auto (leaves an aligned picture alone), always or never.",
+    )  # fmt: skip
+    face: str = declare(
+        "best", "--face", metavar="WHICH", section=FACES, choices=("best", "largest", "all", "left-to-right"),
+        pattern=r"\d{1,9}", pattern_means="an index from 0",
+        help="best (by score and size), largest, all, left-to-right, or an index from 0.",
+    )  # fmt: skip
+    on_no_face: OnNoFace = declare(
+        "skip", "--on-no-face", metavar="WHAT", section=FACES, help="skip, fail, or crop (takes the centred square)."
+    )
+    detector: str = declare("dlib", "--detector", metavar="NAME", section=FACES, help="Face detector.")
+    detector_threshold: float = declare(
+        0.0, "--detector-threshold", metavar="X", section=FACES,
+        help="Lowest score of a face; a lower one finds more faces, and more that are false.",
+    )  # fmt: skip
+    paste: bool = declare(False, "--paste", section=FACES, help="Put the result back into the photograph.")
+    debug_align: bool = declare(False, "--debug-align", section=FACES, help="Also save the crop and the landmarks.")
+
+    @property
+    def many_faces(self) -> bool:
+        """Whether one input may give several outputs, numbered by face."""
+        return self.face in ("all", "left-to-right")
