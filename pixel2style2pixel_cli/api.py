@@ -21,8 +21,8 @@ from pixel2style2pixel_cli.tasks.table import TRAINED, options_of
 from pixel2style2pixel_cli.tasks.toonify import ToonifyOptions
 
 if TYPE_CHECKING:
-    from pixel2style2pixel_cli.convert.adopt import Imported
     from pixel2style2pixel_cli.face.detect import Detector
+    from pixel2style2pixel_cli.install.adopt import Imported
 
 P = ParamSpec("P")
 
@@ -131,7 +131,7 @@ def pull_models(
     ``ask`` is given a question about a licence that was neither accepted before nor by ``accept_licence``. The first
     model that cannot be had raises a P2S2PError; those before it are installed.
     """
-    from pixel2style2pixel_cli.convert.pull import pull_model
+    from pixel2style2pixel_cli.install.pull import pull_model
     from pixel2style2pixel_cli.zoo.find import find_card
 
     rows = []
@@ -144,7 +144,7 @@ def pull_models(
 
 def remove_models(names: Sequence[str]) -> list[dict[str, Any]]:
     """Remove what was imported or pulled under these names; one row a model, with the bytes freed."""
-    from pixel2style2pixel_cli.convert.pull import check_removable, remove_model
+    from pixel2style2pixel_cli.install.pull import check_removable, remove_model
 
     unique = list(dict.fromkeys(names))
     for name in unique:
@@ -154,21 +154,21 @@ def remove_models(names: Sequence[str]) -> list[dict[str, Any]]:
 
 def import_model(name: str, file: str | Path, on_event: OnEvent = ignore_event) -> dict[str, Any]:
     """Check a published weight file, convert it and install it under a name."""
-    from pixel2style2pixel_cli.convert.adopt import import_model as adopt
+    from pixel2style2pixel_cli.install.adopt import import_model as adopt
 
     return _import_fields(adopt(name, Path(file), on_event))
 
 
 def blend_models(structure: str, look: str, name: str, *, at: int, width: float = 0.0) -> dict[str, Any]:
     """Install a generator with the layers of ``structure`` below ``at`` px and of ``look`` from there on."""
-    from pixel2style2pixel_cli.engine.blending import install_blend
+    from pixel2style2pixel_cli.install.blend import install_blend
 
     return install_blend(structure, look, name, at=at, width=width)
 
 
 def show_file(path: str | Path) -> dict[str, Any]:
     """How a picture was made, or what a latent or weight file holds."""
-    from pixel2style2pixel_cli.files.describe import describe_file
+    from pixel2style2pixel_cli.weights.describe import describe_file
 
     return describe_file(Path(path))
 

@@ -10,14 +10,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.convert.digest import tensor_digest
-from pixel2style2pixel_cli.convert.install import weight_metadata
 from pixel2style2pixel_cli.convert.names import publish
 from pixel2style2pixel_cli.convert.psp import encoder_rows
 from pixel2style2pixel_cli.convert.rosinality import publish_generator
-from pixel2style2pixel_cli.networks.psp import EncoderSpec
 from pixel2style2pixel_cli.networks.registry import build_encoder
-from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec
+from pixel2style2pixel_cli.networks.stylegan2 import Generator
+from pixel2style2pixel_cli.weights.digest import tensor_digest
+from pixel2style2pixel_cli.weights.write import weight_metadata
 from pixel2style2pixel_cli.zoo.cards import CARD_FILE
 
 SIDE = 32

@@ -14,9 +14,8 @@ from pixel2style2pixel_cli.convert.names import Row, component, fit, rename, ten
 from pixel2style2pixel_cli.convert.rosinality import convert_generator
 from pixel2style2pixel_cli.errors import IntegrityError
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
-from pixel2style2pixel_cli.networks.psp import EncoderKind, EncoderSpec
 from pixel2style2pixel_cli.networks.registry import build_encoder
-from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import EncoderKind, EncoderSpec, GeneratorSpec
 
 # What the options call each encoder. pSp's and e4e's have the same tensors, so nothing else tells them apart.
 KINDS: dict[str, EncoderKind] = {

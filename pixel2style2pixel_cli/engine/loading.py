@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
 
-from pixel2style2pixel_cli.convert.install import METADATA_KEY
-from pixel2style2pixel_cli.convert.own_card import encoder_spec_of, generator_spec_of
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError, UsageError
-from pixel2style2pixel_cli.networks.psp import HEADS, PSP, EncoderSpec
+from pixel2style2pixel_cli.networks.psp import PSP
 from pixel2style2pixel_cli.networks.registry import build_encoder
-from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec
-from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card
+from pixel2style2pixel_cli.networks.specs import HEADS, EncoderSpec, GeneratorSpec
+from pixel2style2pixel_cli.networks.stylegan2 import Generator
+from pixel2style2pixel_cli.weights.header import read_weight_metadata
+from pixel2style2pixel_cli.weights.read import materialise, read_tensors
+from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, encoder_spec_of, generator_spec_of
 from pixel2style2pixel_cli.zoo.find import find_card, installed_files, owner_of
 from pixel2style2pixel_cli.zoo.verify import verify_installed
-
-M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,34 +131,6 @@ def locate_generator(name: str) -> tuple[Path, Card | None]:
     return _generator_file(card), owner_of(card, "generator")
 
 
-def materialise(
-    build: Callable[[], M], state: dict[str, Tensor], path: Path, device: torch.device, dtype: torch.dtype
-) -> M:
-    """Build on the meta device, load strictly, move: no random weights are drawn first."""
-    with torch.device("meta"):
-        module = build()
-    try:
-        module.load_state_dict({k: _as_dtype(v, dtype) for k, v in state.items()}, strict=True, assign=True)
-    except RuntimeError as error:
-        raise IntegrityError(f"{path} does not fit the model's card: {error}", "import the model again") from error
-    return module.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
-
-
-def read_weight_metadata(path: Path) -> dict[str, Any]:
-    """What a weight file of ours says about itself: kind, spec, digest, licence."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(METADATA_KEY)
-    except (OSError, SafetensorError) as error:
-        raise IntegrityError(f"{path} cannot be read: {error}", "reinstall or import the model again") from error
-    if text is None:
-        raise IntegrityError(
-            f"{path} is a safetensors file, but none of ours", "import it: p2s2p models import NAME FILE"
-        )
-    content: dict[str, Any] = json.loads(text)
-    return content
-
-
 def _generator_file(card: Card) -> Path:
     """The verified file of the generator that a card uses."""
     verify_installed(card)
@@ -176,13 +142,3 @@ def _generator_file(card: Card) -> Path:
 
 def _generator_spec(card: Card) -> GeneratorSpec | None:
     return generator_spec_of(owner_of(card, "generator"))
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a weight file, as they are stored."""
-    with safe_open(path, framework="pt") as file:
-        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dictionary
-
-
-def _as_dtype(value: Tensor, dtype: torch.dtype) -> Tensor:
-    return value.to(dtype) if value.is_floating_point() else value

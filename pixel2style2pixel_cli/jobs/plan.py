@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 from pixel2style2pixel_cli.errors import UsageError
-from pixel2style2pixel_cli.files.latents import LATENT_SUFFIX
 from pixel2style2pixel_cli.jobs.expand import Source, expand_inputs
 from pixel2style2pixel_cli.jobs.naming import OutputNames, parse_template
 from pixel2style2pixel_cli.jobs.outputs import (
@@ -25,6 +24,7 @@ from pixel2style2pixel_cli.jobs.outputs import (
     settle_existing,
 )
 from pixel2style2pixel_cli.jobs.target import Format, Target, check_single, choose_target, shared_paths
+from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX
 
 _NAME_BYTES = 255  # what every common file system takes for one name
 

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixel2style2pixel_cli.engine.rows import n_styles_of, parse_layers
+from pixel2style2pixel_cli.engine.rows import parse_layers
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Status, Summary
 from pixel2style2pixel_cli.files.image import IMAGE_SUFFIXES
-from pixel2style2pixel_cli.files.latents import LATENT_SUFFIX
 from pixel2style2pixel_cli.jobs.plan import Plan, make_plan, parse_shard
+from pixel2style2pixel_cli.networks.specs import n_styles_of
 from pixel2style2pixel_cli.options.task import TaskOptions
 from pixel2style2pixel_cli.tasks.base import RunOptions, make_task
+from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX
 from pixel2style2pixel_cli.zoo.cards import Card
 from pixel2style2pixel_cli.zoo.find import choose_model, owner_of
 

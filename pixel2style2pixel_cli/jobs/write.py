@@ -17,11 +17,11 @@ from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.face.paste import paste_face
 from pixel2style2pixel_cli.files.atomic import write_atomic
 from pixel2style2pixel_cli.files.image import Photo, encode_image, read_metadata
-from pixel2style2pixel_cli.files.latents import LatentFile, save_latents
 from pixel2style2pixel_cli.files.recipe import Json, Recipe, parse_recipe, recipe_json, same_recipe, xmp_packet
 from pixel2style2pixel_cli.files.sheet import pair_image, row_image, sheet_image
 from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
 from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RunOptions
+from pixel2style2pixel_cli.weights.latents import LatentFile, save_latents
 
 TILE = 192
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pixel2style2pixel_cli.networks.psp import EncoderSpec, PyramidEncoder, level_of_row
+from pixel2style2pixel_cli.networks.psp import PyramidEncoder
+from pixel2style2pixel_cli.networks.specs import EncoderSpec, level_of_row
 
 
 class E4EEncoder(PyramidEncoder):

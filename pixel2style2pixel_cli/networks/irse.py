@@ -10,9 +10,6 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-# Units per stage of the published depths.
-DEPTHS: dict[int, tuple[int, int, int, int]] = {50: (3, 4, 14, 3), 100: (3, 13, 30, 3), 152: (3, 8, 36, 3)}
-WIDTHS = (64, 128, 256, 512)
 SE_REDUCTION = 16
 
 

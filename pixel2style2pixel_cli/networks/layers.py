@@ -9,7 +9,6 @@ PyTorch checkpoints are, so that their numbers fit without rescaling.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -257,8 +256,3 @@ class ConvActivation(nn.Module):
             x_BIHW = self.blur(x_BIHW)
         out: Tensor = self.activate(self.conv(x_BIHW))
         return out
-
-
-def channel_table(resolutions: Sequence[int], multiplier: float, maximum: int) -> dict[int, int]:
-    """Channels by resolution: 16384 x multiplier / resolution, at most ``maximum``; published: 2 and 512."""
-    return {r: min(maximum, int(16384 * multiplier) // r) for r in resolutions}

@@ -8,50 +8,16 @@ Shape suffixes: B batch, C channels, H W height and width, N styles, D style wid
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.errors import UsageError, check_shape
-from pixel2style2pixel_cli.networks.irse import DEPTHS, WIDTHS, IRSETrunk
+from pixel2style2pixel_cli.errors import check_shape
+from pixel2style2pixel_cli.networks.irse import IRSETrunk
 from pixel2style2pixel_cli.networks.layers import EqualLinear
+from pixel2style2pixel_cli.networks.specs import EncoderSpec, level_of_row
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
-
-EncoderKind = Literal["psp", "psp_w", "psp_wplus", "e4e"]
-
-# What the names of the map2style blocks begin with in a state dict: encoders of one generator may share them.
-HEADS = "heads."
-
-# Rows from the coarse and the middle features; a smaller generator only shortens the fine group.
-N_COARSE, N_MIDDLE = 3, 4
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EncoderSpec:
-    """Size and kind of an encoder; the defaults are those of the published pSp encoders.
-
-    The number of rows and the style width are the generator's and are not repeated here.
-    """
-
-    kind: EncoderKind = "psp"
-    input_channels: int = 3
-    input_size: int = 256
-    units: tuple[int, int, int, int] = DEPTHS[50]
-    widths: tuple[int, int, int, int] = WIDTHS
-    head_width: int = 512
-
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(EncoderKind):
-            raise UsageError(f"unknown encoder kind {self.kind!r}", f"known: {', '.join(get_args(EncoderKind))}")
-        if self.input_size < 32 or self.input_size & (self.input_size - 1):
-            raise UsageError(f"encoder input size is {self.input_size}, expected a power of two from 32 on")
-        if len(self.units) != 4 or len(self.widths) != 4:
-            raise UsageError("an encoder has four stages: give four units and four widths")
-        if min(*self.units, *self.widths, self.head_width, self.input_channels) < 1:
-            raise UsageError("encoder sizes must be positive", "check [spec.encoder] in the model card")
 
 
 class MapToStyle(nn.Module):
@@ -153,11 +119,6 @@ class PSP(nn.Module):
         """W+ codes (B, N, D) of encoder inputs: E(x) + average (pSp, eq. 1)."""
         codes: Tensor = self.encoder(x_BCHW) + self.latent_avg
         return codes
-
-
-def level_of_row(row: int) -> int:
-    """0 for the coarse rows 0-2, 1 for the middle rows 3-6, 2 for the fine ones."""
-    return 0 if row < N_COARSE else 1 if row < N_COARSE + N_MIDDLE else 2
 
 
 def _enlarge(x_BCHW: Tensor, like: Tensor) -> Tensor:

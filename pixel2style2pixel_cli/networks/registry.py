@@ -7,7 +7,8 @@ from collections.abc import Callable
 from torch import nn
 
 from pixel2style2pixel_cli.networks.e4e import E4EEncoder
-from pixel2style2pixel_cli.networks.psp import EncoderKind, EncoderSpec, IntoWEncoder, NaiveWPlusEncoder, PSPEncoder
+from pixel2style2pixel_cli.networks.psp import IntoWEncoder, NaiveWPlusEncoder, PSPEncoder
+from pixel2style2pixel_cli.networks.specs import EncoderKind, EncoderSpec
 
 ENCODERS: dict[EncoderKind, Callable[[EncoderSpec, int, int], nn.Module]] = {
     "psp": PSPEncoder,

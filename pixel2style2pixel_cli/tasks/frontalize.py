@@ -82,7 +82,8 @@ class PartialTurn:
 
 def _plain_encoder(model: Model) -> tuple[PSP, int]:
     """The encoder of the installed inversion model for the same generator, and the side of its pictures."""
-    from pixel2style2pixel_cli.engine.loading import load_encoder, read_weight_metadata
+    from pixel2style2pixel_cli.engine.loading import load_encoder
+    from pixel2style2pixel_cli.weights.header import read_weight_metadata
     from pixel2style2pixel_cli.zoo.find import installed_files, list_cards
 
     for card in list_cards():

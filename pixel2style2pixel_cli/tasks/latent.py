@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from pixel2style2pixel_cli.errors import InputError
 from pixel2style2pixel_cli.files.image import Photo
-from pixel2style2pixel_cli.files.latents import LATENT_SUFFIX, load_latents
 from pixel2style2pixel_cli.tasks.base import Prepared, Refine
 from pixel2style2pixel_cli.tasks.photo import PhotoPreparer
+from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX, load_latents
 
 if TYPE_CHECKING:
     # imports torch, which a helper process should not wait for

@@ -15,9 +15,7 @@ from typing import Any, Literal, TypeVar
 
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.inputs.kinds import InputKind
-from pixel2style2pixel_cli.networks.discriminator import DiscriminatorSpec
-from pixel2style2pixel_cli.networks.psp import EncoderSpec
-from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import DiscriminatorSpec, EncoderSpec, GeneratorSpec
 
 T = TypeVar("T")
 

@@ -21,8 +21,9 @@ from pixel2style2pixel_cli.losses.identity import IdentityLoss
 from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss
 from pixel2style2pixel_cli.losses.w_norm import w_norm
 from pixel2style2pixel_cli.networks.layers import EqualLinear
-from pixel2style2pixel_cli.networks.psp import HEADS, PSP, EncoderSpec
+from pixel2style2pixel_cli.networks.psp import PSP
 from pixel2style2pixel_cli.networks.registry import build_encoder
+from pixel2style2pixel_cli.networks.specs import HEADS, EncoderSpec
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.training.checkpoint import load_module, module_names, read_module
 from pixel2style2pixel_cli.training.config import Augmentation, EncoderTraining

@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from pixel2style2pixel_cli.convert.own_card import encoder_spec_from
 from pixel2style2pixel_cli.device import keep_freed_memory, peak_bytes, resolve_device
-from pixel2style2pixel_cli.engine.loading import find_generator, load_encoder, load_encoder_file, read_weight_metadata
+from pixel2style2pixel_cli.engine.loading import find_generator, load_encoder, load_encoder_file
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent
 from pixel2style2pixel_cli.networks.psp import PSP
+from pixel2style2pixel_cli.networks.specs import encoder_spec_from
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.training.auxiliary import find_identity_loss, find_perceptual_loss
 from pixel2style2pixel_cli.training.checkpoint import FILE, load_module, module_names, read_stamp
@@ -32,6 +32,7 @@ from pixel2style2pixel_cli.training.encoder import EncoderTrainer, check_size
 from pixel2style2pixel_cli.training.generator import GeneratorTrainer
 from pixel2style2pixel_cli.training.log import write_sheet
 from pixel2style2pixel_cli.training.loop import Trainer, run_training
+from pixel2style2pixel_cli.weights.header import read_weight_metadata
 from pixel2style2pixel_cli.zoo.find import find_card
 
 CHECK_STEPS = 4

@@ -11,6 +11,12 @@ from typing import Literal, TypeVar, cast, get_args
 
 from pixel2style2pixel_cli.errors import MissingError, UsageError
 from pixel2style2pixel_cli.inputs.kinds import InputKind
+from pixel2style2pixel_cli.networks.specs import (
+    EncoderSpec,
+    GeneratorSpec,
+    encoder_spec_from,
+    generator_spec_from,
+)
 
 CARD_FILE = "model.toml"
 
@@ -285,3 +291,13 @@ def _parse_source(row: _Table) -> Source:
     )
     row.finish()
     return source
+
+
+def encoder_spec_of(card: Card) -> EncoderSpec | None:
+    """The card's encoder, or None for a card of a generator only; UsageError for a key the spec does not have."""
+    return encoder_spec_from(card.encoder, f"[spec.encoder] of {card.name}") if card.encoder else None
+
+
+def generator_spec_of(card: Card) -> GeneratorSpec | None:
+    """The card's generator, or None where it names another model's."""
+    return generator_spec_from(card.generator, f"[spec.generator] of {card.name}") if card.generator else None

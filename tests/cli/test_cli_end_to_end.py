@@ -13,7 +13,7 @@ from PIL import Image
 from real_run import FACES, Call, contents, pixels, times, two_faces, write_photos
 from tiny_zoo import GENERATOR, SIDE, tiny_model, write_published
 
-from pixel2style2pixel_cli.files.latents import load_latents
+from pixel2style2pixel_cli.weights.latents import load_latents
 
 SEVEN = [f"{number}.png" for number in range(7)]
 

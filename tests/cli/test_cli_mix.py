@@ -11,7 +11,7 @@ from PIL import Image
 from real_run import FACES, Call, contents, pixels, times, two_faces, write_photos
 
 from pixel2style2pixel_cli.engine import loading
-from pixel2style2pixel_cli.files.latents import LatentFile, load_latents, save_latents
+from pixel2style2pixel_cli.weights.latents import LatentFile, load_latents, save_latents
 
 NEVER = ("--align", "never")
 

@@ -15,11 +15,12 @@ from safetensors.torch import load_file, save_file
 from tiny_zoo import BLANK, GENERATOR, tiny_model, write_zoo
 from torch import Tensor
 
-from pixel2style2pixel_cli.convert.blend import blend_generators
-from pixel2style2pixel_cli.convert.digest import tensor_digest
-from pixel2style2pixel_cli.convert.install import weight_metadata
 from pixel2style2pixel_cli.engine.loading import find_generator
-from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec
+from pixel2style2pixel_cli.install.blend_layers import blend_generators
+from pixel2style2pixel_cli.networks.specs import GeneratorSpec
+from pixel2style2pixel_cli.networks.stylegan2 import Generator
+from pixel2style2pixel_cli.weights.digest import tensor_digest
+from pixel2style2pixel_cli.weights.write import weight_metadata
 from pixel2style2pixel_cli.zoo.cards import load_card
 
 Call = Callable[..., RealRun]

@@ -333,7 +333,7 @@ def test_part_of_the_turn_lies_between_face_and_front(real: Call, folder: Path) 
         assert np.array_equal(pixels(folder / "still" / name), pixels(folder / "plain" / name))
         assert np.array_equal(pixels(folder / "all" / name), pixels(folder / "front" / name))
         assert not np.array_equal(pixels(folder / "front" / name), pixels(folder / "plain" / name))
-    from pixel2style2pixel_cli.files.latents import load_latents
+    from pixel2style2pixel_cli.weights.latents import load_latents
 
     codes = {out: load_latents(folder / out / "b.safetensors").codes for out in turns}
     np.testing.assert_allclose(codes["half"], (codes["front"] + codes["still"]) / 2, rtol=1e-4, atol=1e-5)
@@ -368,8 +368,8 @@ def test_the_cartoon_is_the_code_of_the_face_in_another_look(real: Call, folder:
     import torch
 
     from pixel2style2pixel_cli.engine.loading import load_generator
-    from pixel2style2pixel_cli.files.latents import load_latents
     from pixel2style2pixel_cli.files.pixels import to_uint8
+    from pixel2style2pixel_cli.weights.latents import load_latents
     from pixel2style2pixel_cli.zoo.find import find_card
 
     write_photos(folder, ["a.png"])

@@ -16,8 +16,8 @@ from tiny_zoo import SIDE
 
 from pixel2style2pixel_cli import api
 from pixel2style2pixel_cli.cli import app
-from pixel2style2pixel_cli.files.latents import load_latents
 from pixel2style2pixel_cli.tasks.table import TASKS
+from pixel2style2pixel_cli.weights.latents import load_latents
 
 TWO = ["a.png", "b.png"]
 

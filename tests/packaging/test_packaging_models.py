@@ -13,11 +13,8 @@ from PIL import Image
 from safetensors import safe_open
 
 from pixel2style2pixel_cli import api
-from pixel2style2pixel_cli.convert.digest import tensor_digest
-from pixel2style2pixel_cli.convert.install import METADATA_KEY
 from pixel2style2pixel_cli.convert.names import publish
 from pixel2style2pixel_cli.convert.nvidia import nvidia_to_rosinality
-from pixel2style2pixel_cli.convert.own_card import encoder_spec_of, generator_spec_of
 from pixel2style2pixel_cli.convert.psp import encoder_rows
 from pixel2style2pixel_cli.convert.rosinality import publish_generator
 from pixel2style2pixel_cli.engine.feed import FEEDS
@@ -27,7 +24,9 @@ from pixel2style2pixel_cli.inputs.masked import blank
 from pixel2style2pixel_cli.inputs.sketch import sketchify
 from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
-from pixel2style2pixel_cli.zoo.cards import Card, load_card
+from pixel2style2pixel_cli.weights.digest import tensor_digest
+from pixel2style2pixel_cli.weights.header import METADATA_KEY
+from pixel2style2pixel_cli.zoo.cards import Card, encoder_spec_of, generator_spec_of, load_card
 from pixel2style2pixel_cli.zoo.find import owner_of
 from pixel2style2pixel_cli.zoo.landmarks import find_landmarks
 from pixel2style2pixel_cli.zoo.verify import sha256_file

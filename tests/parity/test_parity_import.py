@@ -11,9 +11,9 @@ import torch
 from golden_numbers import DATA, SALT, layout
 from test_parity_psp import published
 
-from pixel2style2pixel_cli.convert.adopt import import_model
 from pixel2style2pixel_cli.engine.loading import load_model
 from pixel2style2pixel_cli.files.pixels import to_uint8
+from pixel2style2pixel_cli.install.adopt import import_model
 from pixel2style2pixel_cli.zoo.find import choose_model
 
 

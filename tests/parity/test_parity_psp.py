@@ -21,8 +21,9 @@ from torch import Tensor
 
 from pixel2style2pixel_cli.convert.layout import convert_checkpoint
 from pixel2style2pixel_cli.engine.mixing import mix_rows
-from pixel2style2pixel_cli.networks.psp import PSP, EncoderKind
+from pixel2style2pixel_cli.networks.psp import PSP
 from pixel2style2pixel_cli.networks.registry import build_encoder
+from pixel2style2pixel_cli.networks.specs import EncoderKind
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 
 

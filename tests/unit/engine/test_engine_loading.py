@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_zoo import ENCODER, GENERATOR
 
-from pixel2style2pixel_cli.convert.install import METADATA_KEY
 from pixel2style2pixel_cli.engine.loading import load_generator, load_generator_file, load_model
 from pixel2style2pixel_cli.errors import IntegrityError
-from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import GeneratorSpec
+from pixel2style2pixel_cli.weights.header import METADATA_KEY
 from pixel2style2pixel_cli.zoo.cards import load_card
 
 CPU = torch.device("cpu")

@@ -12,10 +12,9 @@ from pixel2style2pixel_cli.engine.batching import BatchSize
 from pixel2style2pixel_cli.engine.engine import Engine
 from pixel2style2pixel_cli.engine.loading import Model, load_model
 from pixel2style2pixel_cli.engine.mixing import Mixing, mix_rows, sample_styles
-from pixel2style2pixel_cli.engine.rows import n_styles_of, parse_layers
+from pixel2style2pixel_cli.engine.rows import parse_layers
 from pixel2style2pixel_cli.errors import UsageError
-from pixel2style2pixel_cli.networks.psp import level_of_row
-from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import GeneratorSpec, level_of_row, n_styles_of
 from pixel2style2pixel_cli.zoo.cards import load_card
 
 CPU = torch.device("cpu")

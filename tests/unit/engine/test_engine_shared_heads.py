@@ -16,8 +16,9 @@ from tiny_zoo import ENCODER, GENERATOR
 
 from pixel2style2pixel_cli.engine.loading import load_model
 from pixel2style2pixel_cli.errors import IntegrityError, UsageError
-from pixel2style2pixel_cli.networks.psp import HEADS, PSP
+from pixel2style2pixel_cli.networks.psp import PSP
 from pixel2style2pixel_cli.networks.registry import build_encoder
+from pixel2style2pixel_cli.networks.specs import HEADS
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.training.config import EncoderLosses, EncoderTraining, TaskData
 from pixel2style2pixel_cli.training.data import Batch

@@ -11,10 +11,11 @@ from torch import nn
 from pixel2style2pixel_cli.errors import ShapeError, UsageError
 from pixel2style2pixel_cli.networks.e4e import E4EEncoder
 from pixel2style2pixel_cli.networks.faceid import FaceRecogniser
-from pixel2style2pixel_cli.networks.irse import DEPTHS, IRSETrunk, IRUnit
-from pixel2style2pixel_cli.networks.psp import PSP, EncoderKind, EncoderSpec, PSPEncoder, level_of_row
+from pixel2style2pixel_cli.networks.irse import IRSETrunk, IRUnit
+from pixel2style2pixel_cli.networks.psp import PSP, PSPEncoder
 from pixel2style2pixel_cli.networks.registry import ENCODERS, build_encoder
-from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import DEPTHS, EncoderKind, EncoderSpec, GeneratorSpec, level_of_row
+from pixel2style2pixel_cli.networks.stylegan2 import Generator
 
 
 def spec_of(kind: EncoderKind = "psp", size: int = 32, channels: int = 3) -> EncoderSpec:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from pixel2style2pixel_cli.errors import ShapeError, UsageError
 from pixel2style2pixel_cli.networks.layers import StyledConv, ToRGB
-from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec, NoiseMode, mix_styles
+from pixel2style2pixel_cli.networks.specs import GeneratorSpec
+from pixel2style2pixel_cli.networks.stylegan2 import Generator, NoiseMode, mix_styles
 
 SPEC = GeneratorSpec(resolution=32, style_dim=8, z_dim=6, channel_multiplier=1 / 16, channel_max=8, mapping_layers=2)
 

@@ -15,12 +15,12 @@ from pixel2style2pixel_cli.networks.layers import (
     Resample,
     StyledConv,
     ToRGB,
-    channel_table,
     pixel_norm,
     scaled_leaky_relu,
     separable_taps,
     upfirdn2d,
 )
+from pixel2style2pixel_cli.networks.specs import channel_table
 
 TAPS = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=torch.float64)
 BLUR = torch.outer(TAPS, TAPS) / 64

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss
-from pixel2style2pixel_cli.networks.psp import EncoderKind
+from pixel2style2pixel_cli.networks.specs import EncoderKind
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.training.checkpoint import FILE
 from pixel2style2pixel_cli.training.config import Augmentation, EncoderLosses, EncoderTraining

@@ -131,7 +131,7 @@ def model_of(runs: dict[str, Path], folder: Path) -> Path:
     """A card around the exported files, with the specs and hashes that they name themselves."""
     import hashlib
 
-    from pixel2style2pixel_cli.engine.loading import read_weight_metadata
+    from pixel2style2pixel_cli.weights.header import read_weight_metadata
 
     (folder / "mine").mkdir()
     tables, weights = "", ""

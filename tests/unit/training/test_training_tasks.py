@@ -15,13 +15,12 @@ from tiny_runs import CPU, ENCODER, GENERATOR, INVERSION, RUN, SIDE, Z, disc
 from torch import Tensor
 
 from pixel2style2pixel_cli import api
-from pixel2style2pixel_cli.convert.digest import tensor_digest
-from pixel2style2pixel_cli.convert.install import weight_metadata
 from pixel2style2pixel_cli.engine.feed import FEEDS
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.files.image import encode_image
-from pixel2style2pixel_cli.networks.psp import PSP, EncoderSpec
+from pixel2style2pixel_cli.networks.psp import PSP
 from pixel2style2pixel_cli.networks.registry import build_encoder
+from pixel2style2pixel_cli.networks.specs import EncoderSpec
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.tasks.table import TRAINED
 from pixel2style2pixel_cli.training.config import (
@@ -35,6 +34,8 @@ from pixel2style2pixel_cli.training.config import (
 from pixel2style2pixel_cli.training.data import Batch, PictureSource, held_out_batches, training_batches
 from pixel2style2pixel_cli.training.encoder import EncoderTrainer, check_size
 from pixel2style2pixel_cli.training.inputs import make_inputs, show_inputs
+from pixel2style2pixel_cli.weights.digest import tensor_digest
+from pixel2style2pixel_cli.weights.write import weight_metadata
 
 KINDS = tuple(FEEDS)
 TAUGHT = EncoderLosses(l2=1.0, lpips=0.0, id=0.0, code=1.0)
@@ -323,7 +324,7 @@ def start(labelled: Path, tmp_path: Path) -> Any:
 
 
 def test_a_run_of_a_task_exports_its_encoder(start: Any, tmp_path: Path) -> None:
-    from pixel2style2pixel_cli.engine.loading import read_weight_metadata
+    from pixel2style2pixel_cli.weights.header import read_weight_metadata
 
     sets = {"encoder__input_channels": "19", "task__kind": "labels", "losses__code": "1.0", "losses__draw_every": "2"}
     result = start("seg2face", teacher=3, **sets)

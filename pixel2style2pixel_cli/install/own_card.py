@@ -1,17 +1,14 @@
-"""Cards and specs: a card's tables as specs, and a card for a checkpoint that the zoo does not know."""
+"""A card for a checkpoint that the zoo does not know, and cards as TOML."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from pixel2style2pixel_cli.convert.psp import Converted
-from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.inputs.kinds import InputKind
-from pixel2style2pixel_cli.networks.psp import EncoderSpec
-from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import GeneratorSpec
 from pixel2style2pixel_cli.zoo.cards import Card, InputRule
 
 OWN_RANK = 10  # above the bundled models, below the published ones
@@ -25,33 +22,6 @@ TASKS = {
     "celebs_seg_to_face": "seg2face",
 }
 INPUT_KINDS: dict[str, InputKind] = {"sketch2face": "sketch", "seg2face": "labels", "superres": "lowres"}
-
-
-def encoder_spec_of(card: Card) -> EncoderSpec | None:
-    """The card's encoder, or None for a card of a generator only; UsageError for a key the spec does not have."""
-    return encoder_spec_from(card.encoder, f"[spec.encoder] of {card.name}") if card.encoder else None
-
-
-def encoder_spec_from(table: Mapping[str, object], where: str) -> EncoderSpec:
-    """The encoder that a table of a card or of a weight file describes; UsageError for a key the spec does not have."""
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-    _check_keys(values, EncoderSpec, where)
-    return EncoderSpec(**values)  # type: ignore[arg-type]
-
-
-def generator_spec_of(card: Card) -> GeneratorSpec | None:
-    """The card's generator, or None where it names another model's."""
-    if not card.generator:
-        return None
-    _check_keys(card.generator, GeneratorSpec, f"[spec.generator] of {card.name}")
-    return GeneratorSpec(**card.generator)  # type: ignore[arg-type]
-
-
-def _check_keys(values: dict[str, object], spec: type[EncoderSpec] | type[GeneratorSpec], where: str) -> None:
-    known = {field.name for field in dataclasses.fields(spec)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise UsageError(f"{where} has unknown keys: {', '.join(unknown)}", f"known keys: {', '.join(sorted(known))}")
 
 
 def own_card(folder: Path, converted: Converted, file_name: str) -> Card:

@@ -9,8 +9,8 @@ import torch
 from tiny_zoo import GENERATOR
 from torch import Tensor
 
-from pixel2style2pixel_cli.convert.blend import blend_generators, layer_resolution, look_share
 from pixel2style2pixel_cli.errors import IntegrityError, UsageError
+from pixel2style2pixel_cli.install.blend_layers import blend_generators, layer_resolution, look_share
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 
 State = dict[str, Tensor]

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from pixel2style2pixel_cli.convert.install import Origin, install
 from pixel2style2pixel_cli.convert.layout import convert_checkpoint
-from pixel2style2pixel_cli.convert.own_card import card_text, encoder_spec_of, generator_spec_of, own_card
 from pixel2style2pixel_cli.convert.psp import Converted
 from pixel2style2pixel_cli.convert.safe_pickle import file_kind, load_checkpoint
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
-from pixel2style2pixel_cli.networks.psp import EncoderSpec
-from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
-from pixel2style2pixel_cli.zoo.cards import Card
+from pixel2style2pixel_cli.install.own_card import card_text, own_card
+from pixel2style2pixel_cli.install.store import Origin, install
+from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec
+from pixel2style2pixel_cli.zoo.cards import Card, encoder_spec_of, generator_spec_of
 from pixel2style2pixel_cli.zoo.find import find_card, install_folder
 from pixel2style2pixel_cli.zoo.verify import sha256_file
 

@@ -10,26 +10,24 @@ from typing import Any
 
 from pixel2style2pixel_cli.errors import InputError
 from pixel2style2pixel_cli.files.image import read_metadata
-from pixel2style2pixel_cli.files.latents import LatentFile, load_latents
 from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.files.recipe import parse_recipe
+from pixel2style2pixel_cli.weights.header import METADATA_KEY, read_header
+from pixel2style2pixel_cli.weights.latents import LatentFile, load_latents
 
-MARK = "p2s2p"  # the metadata key of weights and latents alike
 SYNTHETIC = "lgorithmicMedia"  # what the IPTC terms for generated and for composite pictures have in common
 CHECKPOINTS = frozenset({".pt", ".pth", ".ckpt", ".pkl", ".bin"})
-LARGEST_HEADER = 100_000_000  # bytes, the limit of the safetensors library
 
 _SHOWN = "p2s2p show takes pictures, latents and weight files made by p2s2p"
-_AGAIN = "copy the file again"
 
 
 def describe_file(path: Path) -> dict[str, Any]:
     """Named values for people and for JSON, ``kind`` first; InputError for a file that p2s2p did not write."""
     shown = display(path)
-    header = _read_header(path)
+    header = read_header(path)
     if header is not None:
         metadata = header.pop("__metadata__", None)
-        if isinstance(metadata, dict) and str(metadata.get(MARK)).startswith("latent"):
+        if isinstance(metadata, dict) and str(metadata.get(METADATA_KEY)).startswith("latent"):
             return _describe_latent(load_latents(path))
         return _describe_weights(header, metadata, shown)
     if path.suffix.lower() in CHECKPOINTS:
@@ -63,7 +61,7 @@ def _describe_latent(latent: LatentFile) -> dict[str, Any]:
 
 def _describe_weights(tensors: dict[str, Any], metadata: Any, shown: str) -> dict[str, Any]:
     try:
-        content = json.loads(metadata[MARK])
+        content = json.loads(metadata[METADATA_KEY])
         named = {name: content[name] for name in ("spec", "digest", "licence", "source_sha256")}
         part = content["kind"]
     except (KeyError, ValueError, TypeError) as error:
@@ -79,29 +77,3 @@ def _describe_weights(tensors: dict[str, Any], metadata: Any, shown: str) -> dic
         "dtypes": sorted({tensor["dtype"] for tensor in tensors.values()}),
         "bytes": max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0),
     }
-
-
-def _read_header(path: Path) -> dict[str, Any] | None:
-    """The header of a safetensors file, None for any other file; InputError where the file is cut short.
-
-    Read by hand, because the library needs torch for the number types that NumPy does not have.
-    """
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not path.is_file() or file.read(1) != b"{" or not 2 <= length <= LARGEST_HEADER:
-                return None
-            text = b"{" + file.read(length - 1)
-    except OSError:
-        return None  # the reader of pictures says what is wrong with the path
-    try:
-        header: dict[str, Any] = json.loads(text)
-        ends = [8 + length + tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{display(path)} is a damaged safetensors file: {error}", _AGAIN) from error
-    if max(ends, default=size) > size:
-        raise InputError(
-            f"{display(path)} is cut short: it has {size} bytes, and its header speaks of {max(ends)}", _AGAIN
-        )
-    return header

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pixel2style2pixel_cli.convert.adopt import NAME_PATTERN, Imported, import_checkpoint
-from pixel2style2pixel_cli.convert.install import uninstall
 from pixel2style2pixel_cli.errors import MissingError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
+from pixel2style2pixel_cli.install.adopt import NAME_PATTERN, Imported, import_checkpoint
+from pixel2style2pixel_cli.install.store import uninstall
 from pixel2style2pixel_cli.zoo.cards import Card
 from pixel2style2pixel_cli.zoo.download import discard, fetch_weight, hold, require_source
 from pixel2style2pixel_cli.zoo.find import find_card, how_to_install, install_folder, installed_files

@@ -8,9 +8,9 @@ from torch import Tensor
 from pixel2style2pixel_cli.convert.names import publish
 from pixel2style2pixel_cli.convert.psp import encoder_rows
 from pixel2style2pixel_cli.convert.rosinality import generator_rows
-from pixel2style2pixel_cli.networks.psp import EncoderKind, EncoderSpec
 from pixel2style2pixel_cli.networks.registry import build_encoder
-from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import EncoderKind, EncoderSpec, GeneratorSpec
+from pixel2style2pixel_cli.networks.stylegan2 import Generator
 
 GENERATOR = GeneratorSpec(resolution=32, style_dim=16, z_dim=16, channel_multiplier=2, channel_max=16, mapping_layers=2)
 ENCODER = EncoderSpec(input_size=32, units=(1, 2, 1, 1), widths=(4, 8, 12, 16), head_width=16)

@@ -14,17 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
-from pixel2style2pixel_cli.convert.digest import tensor_digest
 from pixel2style2pixel_cli.convert.psp import Converted
 from pixel2style2pixel_cli.errors import OutputError
+from pixel2style2pixel_cli.weights.header import METADATA_SCHEMA
+from pixel2style2pixel_cli.weights.write import save_weights
 from pixel2style2pixel_cli.zoo.find import require_space
 from pixel2style2pixel_cli.zoo.verify import INSTALL_RECORD, sha256_file
-
-METADATA_KEY = "p2s2p"
-METADATA_SCHEMA = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,10 +43,8 @@ def install(converted: Converted, destination: Path, origin: Origin, card_text: 
     entries: dict[str, dict[str, object]] = {}
     with _replaced_folder(destination, _bytes_of(converted)) as folder:
         for role, state, spec in _parts(converted):
-            digests[role] = tensor_digest(state)
-            metadata = weight_metadata(role, spec, digests[role], origin.licence, origin.sha256)
             path = folder / f"{role}.safetensors"
-            save_file(state, path, metadata=metadata)
+            digests[role] = save_weights(path, role, state, spec, origin.licence, origin.sha256)
             entries[role] = {
                 "file": path.name,
                 "sha256": sha256_file(path),
@@ -66,21 +61,6 @@ def install(converted: Converted, destination: Path, origin: Origin, card_text: 
         if card_text is not None:
             (folder / "model.toml").write_text(card_text, encoding="utf-8")
     return digests
-
-
-def weight_metadata(
-    kind: str, spec: dict[str, object], digest: str, licence: str, source_sha256: str
-) -> dict[str, str]:
-    """The metadata of a weight file: one key whose JSON makes the file explain itself."""
-    content = {
-        "schema": METADATA_SCHEMA,
-        "kind": kind,
-        "spec": spec,
-        "source_sha256": source_sha256,
-        "licence": licence,
-        "digest": digest,
-    }
-    return {METADATA_KEY: json.dumps(content, sort_keys=True)}
 
 
 def _parts(converted: Converted) -> Iterator[tuple[str, dict[str, Tensor], dict[str, object]]]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pixel2style2pixel_cli.errors import IntegrityError, UsageError
-from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import GeneratorSpec
 
 
 def blend_generators(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from pixel2style2pixel_cli.convert.digest import tensor_digest
+from pixel2style2pixel_cli.weights.digest import tensor_digest
 
 STATE = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3), "c": torch.empty(0, 2)}
 

@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from pixel2style2pixel_cli.errors import InputError, ShapeError
-from pixel2style2pixel_cli.files.latents import LatentFile, load_latents, save_latents
+from pixel2style2pixel_cli.weights.latents import LatentFile, load_latents, save_latents
 
 DIGEST = "0123456789abcdef" * 4
 OTHER = "fedcba9876543210" * 4
@@ -180,7 +180,7 @@ def test_shapes_of_the_spaces() -> None:
 def test_no_torch_needed(tmp_path: Path) -> None:
     save_latents(tmp_path / "a", make())
     code = (
-        "import sys, pathlib; from pixel2style2pixel_cli.files.latents import load_latents;"
+        "import sys, pathlib; from pixel2style2pixel_cli.weights.latents import load_latents;"
         f"load_latents(pathlib.Path({str(tmp_path / 'a')!r})); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[3]).returncode == 0

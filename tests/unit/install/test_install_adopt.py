@@ -11,18 +11,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from tiny_checkpoints import ENCODER, GENERATOR, generator_state, psp_checkpoint, spec_of
 
-from pixel2style2pixel_cli.convert import install as installing
-from pixel2style2pixel_cli.convert.adopt import import_model
-from pixel2style2pixel_cli.convert.digest import tensor_digest
-from pixel2style2pixel_cli.convert.own_card import encoder_spec_of, generator_spec_of
 from pixel2style2pixel_cli.errors import IntegrityError, OutputError, P2S2PError, UsageError
+from pixel2style2pixel_cli.install.adopt import import_model
 from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
-from pixel2style2pixel_cli.zoo.cards import load_card
+from pixel2style2pixel_cli.weights import write as writing
+from pixel2style2pixel_cli.weights.digest import tensor_digest
+from pixel2style2pixel_cli.zoo.cards import encoder_spec_of, generator_spec_of, load_card
 from pixel2style2pixel_cli.zoo.find import choose_model, find_card, install_folder, installed_files
 from pixel2style2pixel_cli.zoo.verify import sha256_file, verify_installed
 
@@ -249,7 +248,7 @@ def test_no_space_is_said_before_anything_is_written(published: Path, monkeypatc
 
 
 def failing_save(error: BaseException) -> Callable[..., None]:
-    real = installing.save_file
+    real = writing.save_file
 
     def save(state: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
         if path.name.startswith("generator"):
@@ -263,7 +262,7 @@ def failing_save(error: BaseException) -> Callable[..., None]:
     "error",
     [
         OSError(28, "No space left on device"),
-        installing.SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
         KeyboardInterrupt(),
     ],
 )
@@ -272,7 +271,7 @@ def test_a_failure_half_way_leaves_the_earlier_model_as_it_was(
 ) -> None:
     done = import_model("mine", published)
     before = {path.name: path.read_bytes() for path in install_folder("mine").iterdir()}
-    monkeypatch.setattr(installing, "save_file", failing_save(error))
+    monkeypatch.setattr(writing, "save_file", failing_save(error))
     with pytest.raises((OutputError, KeyboardInterrupt)) as caught:
         import_model("mine", published)
     if isinstance(caught.value, OutputError):

@@ -14,10 +14,10 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from pixel2style2pixel_cli.errors import InputError
-from pixel2style2pixel_cli.files.describe import describe_file
 from pixel2style2pixel_cli.files.image import encode_image
-from pixel2style2pixel_cli.files.latents import LatentFile, save_latents
 from pixel2style2pixel_cli.files.recipe import Recipe, recipe_json, xmp_packet
+from pixel2style2pixel_cli.weights.describe import describe_file
+from pixel2style2pixel_cli.weights.latents import LatentFile, save_latents
 
 DIGEST = "0123456789abcdef" * 4
 MATRIX = [[1.0, 0.0, 2.5], [0.0, 1.0, 3.0], [0.0, 0.0, 1.0]]
@@ -101,7 +101,7 @@ def test_number_types_that_numpy_lacks_need_no_torch(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(8))
     code = (
-        "import sys; from pathlib import Path; from pixel2style2pixel_cli.files.describe import describe_file; "
+        "import sys; from pathlib import Path; from pixel2style2pixel_cli.weights.describe import describe_file; "
         "print(describe_file(Path(sys.argv[1]))['dtypes'], 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)

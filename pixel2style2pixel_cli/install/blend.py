@@ -10,20 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pixel2style2pixel_cli.convert.adopt import check_name
-from pixel2style2pixel_cli.convert.blend import blend_generators
-from pixel2style2pixel_cli.convert.install import Origin, install
-from pixel2style2pixel_cli.convert.own_card import card_text, generator_card
 from pixel2style2pixel_cli.convert.psp import Converted
-from pixel2style2pixel_cli.engine.loading import (
-    load_generator_file,
-    locate_generator,
-    materialise,
-    read_tensors,
-    read_weight_metadata,
-)
+from pixel2style2pixel_cli.engine.loading import load_generator_file, locate_generator
 from pixel2style2pixel_cli.errors import MissingError, UsageError
-from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec
+from pixel2style2pixel_cli.install.adopt import check_name
+from pixel2style2pixel_cli.install.blend_layers import blend_generators
+from pixel2style2pixel_cli.install.own_card import card_text, generator_card
+from pixel2style2pixel_cli.install.store import Origin, install
+from pixel2style2pixel_cli.networks.specs import GeneratorSpec
+from pixel2style2pixel_cli.networks.stylegan2 import Generator
+from pixel2style2pixel_cli.weights.header import read_weight_metadata
+from pixel2style2pixel_cli.weights.read import materialise, read_tensors
 from pixel2style2pixel_cli.wording import clean
 from pixel2style2pixel_cli.zoo.find import find_card, install_folder
 
