@@ -101,7 +101,7 @@ class Blank:
 
     def _mask_of(self, photo: Photo, relative: str) -> NDArray[np.bool_]:
         """Where this photograph is to be made up, at the photograph's size."""
-        from pixel2style2pixel_cli.files.image import read_image
+        from pixel2style2pixel_cli.files.image import read_levels
         from pixel2style2pixel_cli.inputs.masked import mask_of_colour, read_mask
 
         if self.mask is None:
@@ -112,7 +112,8 @@ class Blank:
                 raise InputError(f"nothing in {photo.name} has the colour {colour}", "try a larger --mask-tolerance")
             return painted
         path = self.mask if self.mask.is_file() else self._beside(self.mask, relative, photo.name)
-        mask = read_mask(read_image(path, name=path.name, max_pixels=self.max_pixels).pixels, name=path.name)
+        levels, alpha = read_levels(path, name=path.name, max_pixels=self.max_pixels)
+        mask = read_mask(levels, name=path.name, alpha=alpha)
         if mask.shape != (photo.height, photo.width):
             rows, columns = mask.shape
             raise InputError(
