@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.events import SCHEMA, Event, ImageDone, Notice, Progress, Summary
+from pixel2style2pixel_cli.options.messages import Colour
 from pixel2style2pixel_cli.wording import aligned, clean, duration, file_size, record_lines, share
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
 Mode = Literal["human", "json", "quiet"]
-Colour = Literal["auto", "always", "never"]
 Style = Literal["red", "yellow", "green", "dim"]
 
 PROGRESS_SECONDS = 10.0
@@ -37,7 +37,7 @@ class ReaderGone(KeyboardInterrupt):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
+class ReportOptions:
     """How a run reports: the options every command shares, and what its summary line needs to know."""
 
     mode: Mode = "human"
@@ -53,13 +53,13 @@ class Output:
 
     def __init__(
         self,
-        look: Look | None = None,
+        report: ReportOptions | None = None,
         *,
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.look = look or Look()
+        self.report = report or ReportOptions()
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
         self.reader_gone = False
@@ -92,18 +92,18 @@ class Output:
 
     def finish(self, summary: Summary) -> int:
         """Print the summary, once however often it is reported, and return the exit code of the run."""
-        code = 0 if summary.complete or self.look.ignore_failures else 3
+        code = 0 if summary.complete or self.report.ignore_failures else 3
         with self._lock:
             if self._summary_done:
                 return code
             self._summary_done = True
             self.close()
-            if self.look.mode == "json":
-                self.json_line(_summary_object(summary, code, dry_run=self.look.dry_run))
+            if self.report.mode == "json":
+                self.json_line(_summary_object(summary, code, dry_run=self.report.dry_run))
             self.list_without_face()
-            if self.look.mode == "human":
+            if self.report.mode == "human":
                 self._line(self._summary_line(summary))
-                if self.look.verbosity > 1:
+                if self.report.verbosity > 1:
                     self._line(self.paint(_resources(summary), "dim"))
         return code
 
@@ -174,7 +174,7 @@ class Output:
     # Inside
 
     def _notice(self, notice: Notice) -> None:
-        if self.look.verbosity < 0:
+        if self.report.verbosity < 0:
             return
         if notice.level == "warning":
             self._line(self.paint("warning:", "yellow") + " " + clean(notice.message))
@@ -182,7 +182,7 @@ class Output:
             self._line(clean(notice.message))
 
     def _progress(self, progress: Progress) -> None:
-        if self.look.mode != "human" or self.look.dry_run:
+        if self.report.mode != "human" or self.report.dry_run:
             return
         if self.stderr.isatty() and os.environ.get("TERM") != "dumb":
             self._advance_bar(progress)
@@ -203,8 +203,8 @@ class Output:
         self._bar.update(task, completed=progress.done, total=progress.total, description=label, share=done)
 
     def _image(self, image: ImageDone) -> None:
-        if self.look.mode == "json":
-            self.json_line(_plan_object(image) if self.look.dry_run else _image_object(image))
+        if self.report.mode == "json":
+            self.json_line(_plan_object(image) if self.report.dry_run else _image_object(image))
         if image.status == "failed":
             hint = image.hint or "the other inputs are processed all the same"
             message = image.message or "failed"
@@ -213,13 +213,13 @@ class Output:
             self._without_face.append(image)
         elif image.status == "ok" and image.output is not None:
             self._written.append(image.output)
-        if image.status == "skipped" and image.message and self.look.verbosity >= 0:
+        if image.status == "skipped" and image.message and self.report.verbosity >= 0:
             self._line(f"{self.paint('warning:', 'yellow')} {clean(image.input)}: {clean(image.message)}")
-        if self.look.mode != "human":
+        if self.report.mode != "human":
             return
-        if self.look.dry_run:
+        if self.report.dry_run:
             self._plan_line(image)
-        elif self.look.verbosity > 0 and image.status in ("ok", "skipped"):
+        elif self.report.verbosity > 0 and image.status in ("ok", "skipped"):
             self._line(self._image_line(image))
 
     def _image_line(self, image: ImageDone) -> str:
@@ -227,7 +227,7 @@ class Output:
             return self.paint(f"skipped {clean(image.input)} (exists: {clean(image.output or '')})", "dim")
         face = f" face {image.face}" if image.face else ""
         parts = [f"{clean(image.input)}{face} -> {clean(image.output or '')}"]
-        if self.look.verbosity > 1:
+        if self.report.verbosity > 1:
             if image.seconds is not None:
                 parts.append(f"{image.seconds:.3f} s")
             if image.aligned is not None:
@@ -239,7 +239,7 @@ class Output:
         if image.status not in ("ok", "skipped"):
             return
         self._planned += 1
-        if self._planned <= LISTED or self.look.verbosity > 0:
+        if self._planned <= LISTED or self.report.verbosity > 0:
             note = " (exists, skipped)" if image.status == "skipped" else ""
             self.text(f"{clean(image.input)} -> {clean(image.output or '')}{note}")
 
@@ -247,7 +247,7 @@ class Output:
         """Names every input without a face at the end, where it is not lost among progress lines."""
         if not self._without_face:
             return
-        listed = self._without_face if self.look.verbosity > 0 else self._without_face[:LISTED]
+        listed = self._without_face if self.report.verbosity > 0 else self._without_face[:LISTED]
         for image in listed:
             self._line(
                 f"{self.paint('no face:', 'yellow')} {clean(image.input)}: {clean(image.message or 'none found')}"
@@ -258,7 +258,7 @@ class Output:
         self._line(self.paint("hint:", "dim") + " " + clean(self._without_face[0].hint or hint))
 
     def _summary_line(self, summary: Summary) -> str:
-        verb = "to write" if self.look.dry_run else "written"
+        verb = "to write" if self.report.dry_run else "written"
         parts = [self.paint(f"{summary.ok} {verb}", "green") if summary.ok else f"0 {verb}"]
         if summary.skipped:
             parts.append(f"{summary.skipped} skipped")
@@ -266,13 +266,13 @@ class Output:
             parts.append(self.paint(f"{summary.no_face} without a face", "yellow"))
         failed = f"{summary.failed} failed"
         parts.append(self.paint(failed, "red") if summary.failed else failed)
-        target = self._written[0] if len(self._written) == 1 else self.look.target
+        target = self._written[0] if len(self._written) == 1 else self.report.target
         line = f"{', '.join(parts)} in {duration(summary.seconds)}"
         if target and summary.ok + summary.skipped:
             line += f" -> {clean(target)}"
         if summary.ignored:
             line += f" ({summary.ignored} {'file' if summary.ignored == 1 else 'files'} not images, ignored)"
-        return line + ("; nothing was written" if self.look.dry_run else "")
+        return line + ("; nothing was written" if self.report.dry_run else "")
 
     def _two_lines(self, message: str, hint: str) -> None:
         self._line(f"{self.paint('error:', 'red')} {clean(message)}")
@@ -306,8 +306,8 @@ class Output:
         raise ReaderGone
 
     def _coloured(self, stream: TextIO) -> bool:
-        if self.look.colour != "auto":
-            return self.look.colour == "always"
+        if self.report.colour != "auto":
+            return self.report.colour == "always"
         if os.environ.get("NO_COLOR"):
             return False
         return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")

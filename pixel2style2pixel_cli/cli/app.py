@@ -7,7 +7,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -15,6 +14,7 @@ from typer.main import get_command
 
 from pixel2style2pixel_cli import __version__
 from pixel2style2pixel_cli.cli.group import App, Later
+from pixel2style2pixel_cli.cli.registry import COMMANDS, specs_of
 from pixel2style2pixel_cli.cli.usage import usage_error
 from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.output import Output
@@ -23,15 +23,10 @@ from pixel2style2pixel_cli.tasks.table import TASKS
 PROGRAM = "p2s2p"
 INTERRUPTED = 130
 
-# The help of every command; the module of a command has its name.
-COMMANDS = {
-    **{name: task.does for name, task in TASKS.items()},
-    "show": "Show the recipe of a picture, or the contents of a latent or a weight file.",
-    "train": "Train a generator, or an encoder for one.",
-    "models": "List, show, pull, import, blend, verify and remove models.",
-}
-
-app = App(add_completion=True)
+app = App(
+    help="Faces in the latent space of StyleGAN2: a photograph in, its code and its reconstruction out.",
+    add_completion=True,
+)
 
 
 def _version(context: typer.Context, value: bool) -> None:
@@ -47,7 +42,7 @@ def root(
         bool, typer.Option("-V", "--version", metavar="", is_eager=True, callback=_version, help="Print the version.")
     ] = False,
 ) -> None:
-    """Faces in the latent space of StyleGAN2: a photograph in, its code and its reconstruction out."""
+    """The options that stand before a command."""
 
 
 def root_command() -> Any:
@@ -58,15 +53,13 @@ def root_command() -> Any:
 
 
 def load_command(name: str) -> Any:
-    """A command out of the module of its name: a group where the module has an ``app``, else one function."""
-    module = import_module(f"{__package__}.{name}")
-    group: App | None = getattr(module, "app", None)
-    if group is not None:
-        group.info.help = COMMANDS[name]
-        return get_command(group)
-    single = App()
-    single.command(name, help=COMMANDS[name], epilog=getattr(module, "EXAMPLES", None))(getattr(module, name))
-    return get_command(single)
+    """A command, or a group of the commands whose names begin with its own."""
+    from pixel2style2pixel_cli.cli.build import add_command
+
+    made = App(help=COMMANDS[name])
+    for spec in specs_of(name):
+        add_command(made, spec)
+    return get_command(made)
 
 
 def main() -> NoReturn:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 from pixel2style2pixel_cli.options.kinds import Kind, kind_of, read_configured
@@ -29,6 +28,7 @@ SECTIONS = (OWN, DATA, OUTPUT, FACES, MODEL, STYLES, RUN, MESSAGES)
 PLAIN = Kind(base="text")
 
 _WRITTEN = "p2s2p"
+_FOUND: dict[type, tuple[Declaration, ...]] = {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,18 +119,19 @@ def declare(
     return made
 
 
-@cache
 def declarations_of(options: type) -> tuple[Declaration, ...]:
     """The options of a dataclass in the order of its fields; fields that declare none connect a run to its caller.
 
     A class that gives a field of its parent another default keeps the rest of what the parent declared.
     """
-    hints = get_type_hints(options)
-    return tuple(
-        _finished(*written, field, hints[field.name])
-        for field in dataclasses.fields(options)
-        if (written := _written(options, field.name)) is not None
-    )
+    if options not in _FOUND:
+        hints = get_type_hints(options)
+        _FOUND[options] = tuple(
+            _finished(*written, field, hints[field.name])
+            for field in dataclasses.fields(options)
+            if (written := _written(options, field.name)) is not None
+        )
+    return _FOUND[options]
 
 
 def _written(options: type, name: str) -> tuple[Declaration, Mapping[str, Any]] | None:

@@ -12,10 +12,9 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-Base = Literal["flag", "whole", "number", "text", "choice"]
+from pixel2style2pixel_cli.config import FALSE, TRUE
 
-TRUE = frozenset({"1", "true", "yes", "on"})
-FALSE = frozenset({"0", "false", "no", "off"})
+Base = Literal["flag", "whole", "number", "text", "choice"]
 
 _WHOLE = re.compile(r"[+-]?\d{1,4000}", re.ASCII)
 _BASES: dict[Any, Base] = {bool: "flag", int: "whole", float: "number", str: "text", Path: "text"}

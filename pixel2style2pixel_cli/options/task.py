@@ -54,7 +54,7 @@ class TaskOptions:
     """
 
     command: ClassVar[str]
-    examples: ClassVar[str] = ""
+    examples: ClassVar[tuple[str, ...]] = ()
     inputs: ClassVar[str] = "INPUT"
     inputs_help: ClassVar[str] = "Photographs" + INPUTS_HELP
     takes_latents: ClassVar[bool] = False

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from pixel2style2pixel_cli.errors import MissingError, UsageError
+from pixel2style2pixel_cli.options.declare import declare
 from pixel2style2pixel_cli.options.task import FaceOptions
 
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.networks.psp import PSP
     from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Refine, Task
 
+EXAMPLES = (
+    "p2s2p frontalize photo.jpg -o front.png --grid pair",
+    "p2s2p frontalize photos/ -r -o fronts/ --strength 0.7",
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class FrontalizeOptions(FaceOptions):
@@ -28,9 +34,15 @@ class FrontalizeOptions(FaceOptions):
     """
 
     command: ClassVar[str] = "frontalize"
+    examples: ClassVar[tuple[str, ...]] = EXAMPLES
 
-    strength: float = 1.0
-    layers: str | None = None
+    strength: float = declare(
+        1.0, "--strength", metavar="S", minimum=0, maximum=1,
+        help="How far it turns: 0 leaves the face as it is, 1 turns it all the way.",
+    )  # fmt: skip
+    layers: str | None = declare(
+        None, "--layers", metavar="ROWS", default_means="all", help="Rows that turn: 0-5, coarse, middle, fine."
+    )
 
     @property
     def rows(self) -> tuple[str, ...]:

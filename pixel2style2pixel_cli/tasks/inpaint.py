@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pixel2style2pixel_cli.errors import InputError, UsageError
 from pixel2style2pixel_cli.inputs.kinds import InputKind
+from pixel2style2pixel_cli.options.declare import declare
 from pixel2style2pixel_cli.options.task import FaceOptions
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RecipeValue, Task
     from pixel2style2pixel_cli.tasks.photo import Cut
 
+EXAMPLES = (
+    "p2s2p inpaint photo.jpg --mask mask.png -o whole.png",
+    "p2s2p inpaint photos/ --mask masks/ --mix-seed 0-3 --grid row",
+    "p2s2p inpaint painted.png --mask-colour '#ff00ff'",
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class InpaintOptions(FaceOptions):
@@ -33,12 +40,21 @@ class InpaintOptions(FaceOptions):
     """
 
     command: ClassVar[str] = "inpaint"
+    examples: ClassVar[tuple[str, ...]] = EXAMPLES
     kind: ClassVar[InputKind] = "masked"
 
-    mask: str | Path | None = None
-    mask_colour: str | None = None
-    mask_tolerance: int = 24
-    keep: bool = True
+    mask: str | Path | None = declare(
+        None, "--mask", metavar="FILE",
+        help="A picture, white where the photograph is to be filled in, or a folder with one for each input.",
+    )  # fmt: skip
+    mask_colour: str | None = declare(
+        None, "--mask-colour", "--mask-color", metavar="COLOUR", help="Fill in what is painted in this colour."
+    )
+    mask_tolerance: int = declare(
+        24, "--mask-tolerance", metavar="N", minimum=0, maximum=255,
+        help="How far a pixel may be from that colour, in grey levels.",
+    )  # fmt: skip
+    keep: bool = declare(True, "--keep/--no-keep", help="Leave what is outside the mask as it was.")
 
     def also_read(self, inputs: Sequence[str]) -> Sequence[str]:
         """The mask, or the folder of masks."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from pixel2style2pixel_cli.options.declare import declare
 from pixel2style2pixel_cli.options.task import FaceOptions
 
 if TYPE_CHECKING:
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.tasks.base import Prepared, Refine, Task
     from pixel2style2pixel_cli.zoo.cards import Card
 
+EXAMPLES = (
+    "p2s2p invert photo.jpg -o me.png",
+    "p2s2p invert photos/ -r -o faces/ --save-latents --skip-existing",
+    "p2s2p invert group.jpg --face all --paste",
+)
+
 # Of the optimisation after the encoder. Image2StyleGAN's 0.01 is for hundreds of steps from the average code; from one
 # that is nearly right, 0.05 comes further than 0.03 in few steps (error 0.0111 after 10, beside 0.0106 after 12) and in
 # many (0.0053 after 100, beside 0.0055). With 0.08 the few are worse (0.0121 after 10).
@@ -28,8 +35,12 @@ class InvertOptions(FaceOptions):
     """Options of ``invert``; ``optimize`` counts the steps that improve each code, None as the card says."""
 
     command: ClassVar[str] = "invert"
+    examples: ClassVar[tuple[str, ...]] = EXAMPLES
 
-    optimize: int | None = None
+    optimize: int | None = declare(
+        None, "--optimize", metavar="N", minimum=0, default_means="the model's",
+        help="Steps that optimise the code after the encoder.",
+    )  # fmt: skip
 
     def with_model_defaults(self, card: Card) -> InvertOptions:
         """The options with what the card says in the place of None; many small steps need single precision."""

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Refine, Task
     from pixel2style2pixel_cli.tasks.latent import CodePreparer
 
+EXAMPLES = (
+    "p2s2p mix a.jpg b.jpg --mix-layers fine -o mixed.png",
+    "p2s2p mix a.safetensors styles/ -o mixed/ --grid sheet",
+    "p2s2p mix a.jpg --mix-seed 0-7 --grid row",
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class MixOptions(FaceOptions):
@@ -30,6 +36,11 @@ class MixOptions(FaceOptions):
     """
 
     command: ClassVar[str] = "mix"
+    examples: ClassVar[tuple[str, ...]] = EXAMPLES
+    inputs: ClassVar[str] = "CONTENT STYLE"
+    inputs_help: ClassVar[str] = (
+        "A photograph or latent, then styles: photographs, latents, folders, quoted globs, @list.txt."
+    )
     takes_latents: ClassVar[bool] = True
 
     def subjects(self, inputs: Sequence[str]) -> Sequence[str]:

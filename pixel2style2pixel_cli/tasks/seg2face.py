@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.inputs.kinds import InputKind
-from pixel2style2pixel_cli.options.task import TaskOptions
+from pixel2style2pixel_cli.options.declare import declare
+from pixel2style2pixel_cli.options.task import INPUTS_HELP, TaskOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,15 +18,25 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.files.image import Photo
     from pixel2style2pixel_cli.tasks.base import Prepared, Task
 
+EXAMPLES = (
+    "p2s2p seg2face map.png --mix-seed 0-7 --grid row -o faces/",
+    "p2s2p seg2face maps/ -r --labels bisenet-19",
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class Seg2FaceOptions(TaskOptions):
     """Options of ``seg2face``; ``labels`` names the schema of the maps, by default the model's."""
 
     command: ClassVar[str] = "seg2face"
+    examples: ClassVar[tuple[str, ...]] = EXAMPLES
+    inputs_help: ClassVar[str] = "Label maps" + INPUTS_HELP
     kind: ClassVar[InputKind] = "labels"
 
-    labels: str | None = None
+    labels: str | None = declare(
+        None, "--labels", metavar="SCHEMA", default_means="the model's",
+        help="What the numbers in the maps mean: celebamask-19 or bisenet-19.",
+    )  # fmt: skip
 
     def check(self, inputs: Sequence[str]) -> None:
         """Raise UsageError for a schema nobody knows."""

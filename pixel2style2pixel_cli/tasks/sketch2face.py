@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.inputs.kinds import InputKind
-from pixel2style2pixel_cli.options.task import FaceOptions, TaskOptions
+from pixel2style2pixel_cli.options.declare import declare
+from pixel2style2pixel_cli.options.task import INPUTS_HELP, FaceOptions, TaskOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,16 +19,23 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, Preparer, Task
     from pixel2style2pixel_cli.tasks.photo import Cut
 
+EXAMPLES = (
+    "p2s2p sketch2face drawing.png -o face.png --mix-seed 0-3 --grid row",
+    "p2s2p sketch2face photo.jpg --sketchify --preview-input",
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class Sketch2FaceOptions(TaskOptions):
     """Options of ``sketch2face``; ``sketchify`` makes the sketch from a photograph, whose face is looked for."""
 
     command: ClassVar[str] = "sketch2face"
+    examples: ClassVar[tuple[str, ...]] = EXAMPLES
+    inputs_help: ClassVar[str] = "Drawings and scans" + INPUTS_HELP
     kind: ClassVar[InputKind] = "sketch"
 
-    sketchify: bool = False
-    invert_sketch: bool = False
+    sketchify: bool = declare(False, "--sketchify", help="The inputs are photographs: make the drawings from them.")
+    invert_sketch: bool = declare(False, "--invert-sketch", help="The drawings have light lines on dark paper.")
 
     def check(self, inputs: Sequence[str]) -> None:
         """Raise UsageError for two options that exclude each other."""

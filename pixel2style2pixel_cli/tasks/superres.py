@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.inputs.kinds import InputKind
+from pixel2style2pixel_cli.options.declare import declare
 from pixel2style2pixel_cli.options.task import FaceOptions, OnNoFace
 
 if TYPE_CHECKING:
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 LARGEST_FACTOR = 32
 
+EXAMPLES = (
+    "p2s2p superres tiny.png -o large.png",
+    "p2s2p superres photo.jpg --factor 8 --grid pair --mix-seed 0-3",
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class SuperresOptions(FaceOptions):
@@ -28,10 +34,14 @@ class SuperresOptions(FaceOptions):
     """
 
     command: ClassVar[str] = "superres"
+    examples: ClassVar[tuple[str, ...]] = EXAMPLES
     kind: ClassVar[InputKind] = "lowres"
 
     on_no_face: OnNoFace = "crop"
-    factor: int = 1
+    factor: int = declare(
+        1, "--factor", metavar="N", minimum=1, maximum=LARGEST_FACTOR,
+        help=f"First make the face so many times smaller, 1 to {LARGEST_FACTOR}: for tests.",
+    )  # fmt: skip
 
     def check(self, inputs: Sequence[str]) -> None:
         """Raise UsageError for a factor that the degradation does not have."""

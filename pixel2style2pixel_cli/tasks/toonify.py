@@ -13,12 +13,18 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.engine.loading import Model
     from pixel2style2pixel_cli.tasks.base import Task
 
+EXAMPLES = (
+    "p2s2p toonify photo.jpg -o toon.png --grid pair",
+    "p2s2p toonify group.jpg --face all --paste",
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class ToonifyOptions(FaceOptions):
     """Options of ``toonify``."""
 
     command: ClassVar[str] = "toonify"
+    examples: ClassVar[tuple[str, ...]] = EXAMPLES
 
     def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
         """Photographs as they are; the look is the generator's."""

@@ -81,7 +81,7 @@ def test_typed_short_form_beats_a_configured_policy(p2s2p: Call, api: FakeApi, f
 def test_two_policies_are_refused(p2s2p: Call, api: FakeApi, typed: list[str]) -> None:
     result = p2s2p("invert", "a", *typed)
     assert result.code == 2
-    assert result.err.startswith("error: two policies for existing outputs: ")
+    assert result.err.startswith("error: two values for --existing: ")
     assert "invert" not in api.calls
 
 

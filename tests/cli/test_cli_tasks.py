@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from tiny_zoo import SIDE
 
 from pixel2style2pixel_cli import api
 from pixel2style2pixel_cli.cli import app
-from pixel2style2pixel_cli.tasks.table import TASKS
+from pixel2style2pixel_cli.tasks.table import TASKS, options_of
 from pixel2style2pixel_cli.weights.latents import load_latents
 
 TWO = ["a.png", "b.png"]
@@ -200,9 +199,8 @@ def test_examples_are_possible(real: Call, folder: Path, command: str) -> None:
         (folder / name).mkdir()
         Image.new("RGB", (8, 8)).save(folder / name / "x.png")
     (folder / "a.safetensors").write_bytes(b"codes")
-    examples = import_module(f"pixel2style2pixel_cli.cli.{command}").EXAMPLES
-    lines = [line for line in examples.splitlines() if line.startswith("p2s2p ")]
-    assert lines
+    lines = options_of(command).examples
+    assert lines and all(line.startswith(f"p2s2p {command} ") for line in lines)
     for line in lines:
         result = real(*shlex.split(line)[1:], *(() if "--list-faces" in line else ("-n",)))
         assert result.code == 0, (line, result.err)
