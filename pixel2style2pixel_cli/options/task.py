@@ -169,15 +169,8 @@ class TaskOptions:
         """Files, and folders of files, that the run reads beside its subjects; no output may replace them."""
         return ()
 
-    def check_shares(self) -> None:
-        """Raise UsageError for a mixing option out of range."""
-        for name, share in (("alpha", self.mix_alpha), ("truncation", self.mix_truncation)):
-            if not 0 <= share <= 1:
-                raise UsageError(f"--mix-{name} is {share}, expected 0 to 1", f"write --mix-{name} 0.5")
-
     def check(self, inputs: Sequence[str]) -> None:
-        """Raise UsageError for what can be refused before a model is looked for."""
-        self.check_shares()
+        """Raise UsageError for options that do not go together; before a model is looked for."""
         unused = [
             f"--mix-{name}"
             for name, given in (

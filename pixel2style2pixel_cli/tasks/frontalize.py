@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from pixel2style2pixel_cli.errors import MissingError, UsageError
+from pixel2style2pixel_cli.errors import MissingError
 from pixel2style2pixel_cli.options.declare import declare
 from pixel2style2pixel_cli.options.task import FaceOptions
 
@@ -48,12 +48,6 @@ class FrontalizeOptions(FaceOptions):
     def rows(self) -> tuple[str, ...]:
         """The rows of a code that options name, as they were written."""
         return tuple(rows for rows in (self.mix_layers, self.layers) if rows is not None)
-
-    def check(self, inputs: Sequence[str]) -> None:
-        """Raise UsageError for a strength out of range."""
-        FaceOptions.check(self, inputs)  # super() would look in the class that slots=True replaced
-        if not 0 <= self.strength <= 1:
-            raise UsageError(f"the strength is {self.strength}, expected 0 to 1", "write --strength 0.8")
 
     def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
         """Photographs as they are; part of the way where asked."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.inputs.kinds import InputKind
 from pixel2style2pixel_cli.options.declare import declare
 from pixel2style2pixel_cli.options.task import FaceOptions, OnNoFace
@@ -42,13 +41,6 @@ class SuperresOptions(FaceOptions):
         1, "--factor", metavar="N", minimum=1, maximum=LARGEST_FACTOR,
         help=f"First make the face so many times smaller, 1 to {LARGEST_FACTOR}: for tests.",
     )  # fmt: skip
-
-    def check(self, inputs: Sequence[str]) -> None:
-        """Raise UsageError for a factor that the degradation does not have."""
-        # super() would look in the class that slots=True replaced
-        FaceOptions.check(self, inputs)
-        if not 1 <= self.factor <= LARGEST_FACTOR:
-            raise UsageError(f"the factor is {self.factor}, expected 1 to {LARGEST_FACTOR}", "write --factor 8")
 
     def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
         """Photographs, degraded where asked."""

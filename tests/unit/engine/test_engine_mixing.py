@@ -151,7 +151,7 @@ def test_rows_as_they_are_asked_for(text: str, n_styles: int, rows: range | tupl
         ("8-17", "the layers 8-17 go beyond the model's 12 rows"),
         ("12", "the layers 12 go beyond the model's 12 rows"),
         ("12-", "the layers 12- go beyond the model's 12 rows"),
-        ("9-7", "the layers 9-7 are no range"),
+        ("9-7", "the layers 9-7 are not a valid range"),
         ("", "the layers '' cannot be read"),
         ("1,", "the layers '' cannot be read"),
         ("-3", "the layers '-3' cannot be read"),
