@@ -99,7 +99,6 @@ def _list_faces(output: Output, values: Mapping[str, Any]) -> int:
         detector_threshold=values["detector_threshold"],
         max_pixels=values["max_pixels"],
         shard=values["shard"],
-        offline=values["offline"],
         stdin=read_stdin,
         on_event=watch,
     )

@@ -16,6 +16,8 @@ from pixel2style2pixel_cli.config import FALSE, TRUE
 
 Base = Literal["flag", "whole", "number", "text", "choice"]
 
+SHOWN = 80  # characters of a wrong value that are repeated
+
 _WHOLE = re.compile(r"[+-]?\d{1,4000}", re.ASCII)
 _BASES: dict[Any, Base] = {bool: "flag", int: "whole", float: "number", str: "text", Path: "text"}
 
@@ -24,7 +26,8 @@ class Unexpected(ValueError):
     """A value that an option does not take: the value, and in words what the option does take."""
 
     def __init__(self, value: object, expected: str) -> None:
-        super().__init__(f"is {value!r}, expected {expected}")
+        shown = repr(value)
+        super().__init__(f"is {shown if len(shown) <= SHOWN else shown[:SHOWN] + '...'}, expected {expected}")
         self.value, self.expected = value, expected
 
 
@@ -34,8 +37,8 @@ class Kind:
 
     ``choices`` are words with a meaning of their own, beside the values of ``base`` ("choice": there are no others).
     ``optional``: None stands for the choice of the model or the machine. ``many``: a list of such values. ``pairs``: a
-    mapping of names to texts. ``path``: a text that names a file or folder. ``numeric``: a number may stand for
-    a text. ``pattern``: what a text must look like, and ``pattern_means`` how that is called.
+    mapping of names to texts. ``path``: a text that names a file or folder; ``path_object``: or a Path. ``numeric``: a
+    number may stand for a text. ``pattern``: what a text must look like, and ``pattern_means`` how that is called.
     """
 
     base: Base
@@ -44,6 +47,7 @@ class Kind:
     many: bool = False
     pairs: bool = False
     path: bool = False
+    path_object: bool = False
     numeric: bool = False
     minimum: float | None = None
     maximum: float | None = None
@@ -94,7 +98,7 @@ class Kind:
             if self.base == "whole" and isinstance(value, numbers.Integral):
                 return self._within(int(value), value)
             if self.base == "number":
-                return self._within(float(value), value)
+                return self._within(_as_float(value), value)
         if self.base == "text":
             if isinstance(value, int) and not isinstance(value, bool) and self.pattern is not None:
                 value = str(value)  # the number of a face
@@ -103,7 +107,7 @@ class Kind:
             if isinstance(value, str) and self._matches(value):
                 return value
             if self.path and isinstance(value, os.PathLike):
-                return value
+                return value if self.path_object else os.fspath(value)
         raise Unexpected(value, self.expected)
 
     def _check_pairs(self, value: object) -> Mapping[str, str]:
@@ -114,7 +118,8 @@ class Kind:
     def _within(self, number: float, given: object) -> float:
         low = -math.inf if self.minimum is None else self.minimum
         high = math.inf if self.maximum is None else self.maximum
-        if not math.isfinite(number) or not low <= number <= high:
+        finite = isinstance(number, int) or math.isfinite(number)  # an int may be too large to ask
+        if not finite or not low <= number <= high:
             raise Unexpected(given, self.expected)
         return number
 
@@ -158,9 +163,8 @@ def kind_of(annotation: object) -> Kind:
         return Kind(base="text", pairs=True, optional=optional)
     bases = {_BASES[member] for member in others}
     base: Base = "text" if "text" in bases else next(iter(bases)) if bases else "choice"
-    return Kind(
-        base=base, choices=choices, optional=optional, path=Path in others, numeric="text" in bases and "whole" in bases
-    )
+    path, numeric = Path in others, {"text", "whole"} <= bases
+    return Kind(base=base, choices=choices, optional=optional, path=path, path_object=path, numeric=numeric)
 
 
 def _members(annotation: object) -> tuple[object, ...]:
@@ -168,6 +172,13 @@ def _members(annotation: object) -> tuple[object, ...]:
     if get_origin(annotation) in (Union, UnionType):
         return tuple(inner for member in get_args(annotation) for inner in _members(member))
     return (annotation,)
+
+
+def _as_float(value: numbers.Real) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _plain_text(raw: object) -> str:

@@ -137,7 +137,6 @@ class TaskOptions:
     max_pixels: int = declare(
         MAX_PIXELS, "--max-pixels", metavar="N", section=RUN, minimum=1, help="Refuse larger photographs."
     )
-    offline: bool = declare(False, "--offline", section=RUN, help="Never open a connection.")
     stdin: Callable[[], bytes] = read_stdin
     stdout: Callable[[bytes], object] = write_stdout
     on_event: OnEvent = ignore_event

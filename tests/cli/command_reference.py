@@ -62,7 +62,7 @@ Unknown keys are errors, all of them reported at once. `--skip-existing` and `--
 | `P2S2P_INVERT_SAVE_LATENTS`, `P2S2P_TRAIN_GENERATOR_STEPS`, ... | any option of any command |
 | `P2S2P_DEVICE`, `P2S2P_DTYPE` | `--device`, `--dtype` |
 | `P2S2P_MODEL_INVERT` | `--model` of `invert` |
-| `P2S2P_OFFLINE`, `HF_HUB_OFFLINE` | `--offline` |
+| `P2S2P_OFFLINE`, `HF_HUB_OFFLINE` | `--offline` of `models pull`; no other command opens a connection |
 | `SLURM_PROCID`, `SLURM_NTASKS` | `--shard`, in a job of several tasks |
 | `P2S2P_HOME` | the folder of models and caches |
 | `P2S2P_ZOO` | another folder of model cards |
