@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pixel2style2pixel_cli.variants import SINGLE, Variant
+
 SCHEMA = 1
 
 Status = Literal["ok", "skipped", "no_face", "failed"]
@@ -31,19 +33,20 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageDone:
-    """Outcome of one face of one input, or of an input that gave none."""
+    """Outcome of one face of one input, or of an input that gave none; ``details`` is the traceback of a bug."""
 
     input: str
     status: Status
     model: str
     face: int | None = None
-    mix_seed: int | None = None
+    variant: Variant = SINGLE
     output: str | None = None
     latent: str | None = None
     seconds: float | None = None
     aligned: bool | None = None
     message: str | None = None
     hint: str | None = None
+    details: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
 
 

@@ -327,7 +327,7 @@ def _image_object(image: ImageDone) -> dict[str, object]:
         "schema": SCHEMA,
         "input": image.input,
         "face": image.face,
-        "mix_seed": image.mix_seed,
+        "mix_seed": image.variant.mix_seed,
         "output": image.output,
         "latent": image.latent,
         "status": image.status,

@@ -12,13 +12,13 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.main import get_command
 
-from pixel2style2pixel_cli import __version__
 from pixel2style2pixel_cli.cli.group import App, Later
 from pixel2style2pixel_cli.cli.registry import COMMANDS, specs_of
 from pixel2style2pixel_cli.cli.usage import usage_error
 from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.output import Output
 from pixel2style2pixel_cli.tasks.table import TASKS
+from pixel2style2pixel_cli.version import __version__
 
 PROGRAM = "p2s2p"
 INTERRUPTED = 130

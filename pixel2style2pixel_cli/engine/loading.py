@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,9 +37,13 @@ class Model:
         return f"{self.card.name}@{self.weights_sha256['encoder'][:4]}"
 
 
-def load_model(card: Card, device: torch.device, dtype: torch.dtype) -> Model:
-    """Build what the card describes and load its verified files strictly, in evaluation mode and without gradients."""
-    generator, digest = load_generator(card, device, dtype)
+def load_model(card: Card, device: torch.device, dtype: torch.dtype, loaded: Iterable[Model] = ()) -> Model:
+    """Build what the card describes and load its verified files strictly, in evaluation mode and without gradients.
+
+    The generator of one of the ``loaded`` models is shared where it is the same, on the same device.
+    """
+    hashes = verify_installed(card)
+    generator, digest = _shared_generator(hashes, device, dtype, loaded) or load_generator(card, device, dtype)
     network, encoder_spec = load_encoder(card, generator)
     return Model(
         card=card,
@@ -46,8 +51,19 @@ def load_model(card: Card, device: torch.device, dtype: torch.dtype) -> Model:
         encoder_spec=encoder_spec,
         generator_spec=generator.spec,
         generator_digest=digest,
-        weights_sha256=verify_installed(card),
+        weights_sha256=hashes,
     )
+
+
+def _shared_generator(
+    hashes: Mapping[str, str], device: torch.device, dtype: torch.dtype, loaded: Iterable[Model]
+) -> tuple[Generator, str] | None:
+    for model in loaded:
+        generator = model.network.generator
+        same = model.weights_sha256.get("generator") == hashes.get("generator")
+        if same and generator.latent_avg.dtype == dtype and generator.latent_avg.device.type == device.type:
+            return generator, model.generator_digest
+    return None
 
 
 def load_encoder(card: Card, generator: Generator) -> tuple[PSP, EncoderSpec]:

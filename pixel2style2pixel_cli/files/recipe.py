@@ -7,14 +7,14 @@ import importlib.metadata
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 
-from pixel2style2pixel_cli import __version__
 from pixel2style2pixel_cli.errors import InputError
+from pixel2style2pixel_cli.version import __version__
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
-SCHEMA = 1
+SCHEMA = 2  # 1 had mix_seed in the place of variant
 _DISTRIBUTIONS = {"torch": ("torch",), "numpy": ("numpy",), "pillow": ("pillow",), "dlib": ("dlib-bin", "dlib")}
 _SEPARATORS = re.compile(r"[/\\]")
 _PLACE = re.compile(r"^(?:[/\\~]|\.{1,2}[/\\]|[A-Za-z]:[/\\]|file:)")  # a path that says where, not a ratio or an id
@@ -54,8 +54,9 @@ def _installed_versions() -> tuple[tuple[str, str], ...]:
 class Recipe:
     """Everything that decides an output's pixels; no time, no user, no folder.
 
-    ``matrix`` maps photograph pixels to pixels of a crop of ``crop_size``. Places are cut down to base names on the
-    way in, so that a recipe cannot tell where its maker keeps files.
+    ``variant`` tells the pictures of one input apart: the seed of the style mixed in. ``matrix`` maps photograph pixels
+    to pixels of a crop of ``crop_size``. Places are cut down to base names on the way in, so that a recipe cannot tell
+    where its maker keeps files.
     """
 
     command: str
@@ -65,7 +66,7 @@ class Recipe:
     seed: int
     input_name: str
     input_sha256: str
-    mix_seed: int | None = None
+    variant: dict[str, Json] = field(default_factory=dict)
     face: int | None = None
     matrix: list[list[float]] | None = None
     crop_size: int | None = None
@@ -104,12 +105,9 @@ def parse_recipe(text: str) -> Recipe:
     if missing or wrong:
         parts = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has a wrong {', '.join(wrong)}"] * bool(wrong)
         raise InputError(f"the recipe {' and '.join(parts)}", "the file was changed by another program")
+    if data["schema"] == 1 and isinstance(data.get("mix_seed"), int):
+        data["variant"] = {"mix_seed": data["mix_seed"]}
     return Recipe(**{name: data[name] for name in _KINDS if name in data})
-
-
-def same_recipe(a: Recipe, b: Recipe) -> bool:
-    """Whether both ask for the same pixels; library versions may differ."""
-    return all(getattr(a, f.name) == getattr(b, f.name) for f in fields(Recipe) if f.name != "versions")
 
 
 def xmp_packet(*, composite: bool = False) -> str:
@@ -127,7 +125,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "seed": _NUMBER,
     "input_name": _TEXT,
     "input_sha256": _TEXT,
-    "mix_seed": _OPTIONAL_NUMBER,
+    "variant": (dict,),
     "face": _OPTIONAL_NUMBER,
     "matrix": (list, type(None)),
     "crop_size": _OPTIONAL_NUMBER,

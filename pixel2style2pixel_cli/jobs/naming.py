@@ -1,4 +1,4 @@
-"""Names of output files: the ``--name`` template, and what faces, style samples and renaming append to it."""
+"""Names of output files: the ``--name`` template, and what faces, variants and renaming append to it."""
 
 # Strings and os.path: a plan may hold 100 000 paths, and a Path for each step would cost seconds.
 # ruff: noqa: PTH117, PTH118, PTH122
@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 import re
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.variants import SINGLE, Variant
 
 FIELDS = ("stem", "command", "model", "seed", "mix_seed", "index", "face")
 _NUMBERS = ("seed", "index", "face")
+_ABSENT: dict[str, str | int] = {"mix_seed": "none"}  # what a field shows that this variant has no value for
 _PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
 _UNSAFE = re.compile(r"[/\\\0]")
 
@@ -26,7 +29,7 @@ class NameTemplate:
     text: str
     fields: frozenset[str]
 
-    def render(self, values: dict[str, str | int]) -> str:
+    def render(self, values: Mapping[str, str | int | float]) -> str:
         """The name without suffix for these values; text values must not cross folders."""
         if self.text == "{stem}":
             return str(values["stem"])
@@ -54,7 +57,7 @@ def parse_template(text: str, suffix: str) -> NameTemplate:
     return template
 
 
-def _safe(value: str | int) -> str | int:
+def _safe(value: str | int | float) -> str | int | float:
     return _UNSAFE.sub("_", value) if isinstance(value, str) and _UNSAFE.search(value) else value
 
 
@@ -109,26 +112,25 @@ class OutputNames:
         """The same names with ``-number`` appended."""
         return replace(self, tag=f"-{number}")
 
-    def base(self, *, face: int | None = None, mix_seed: int | None = None) -> str:
+    def base(self, *, face: int | None = None, variant: Variant = SINGLE) -> str:
         """Path without any ending, which the files of one picture have in common."""
         number = self.face if face is None or not self.many_faces else face
         fields = self.template.fields
         if fields == {"stem"}:
             name = self.template.render(self.values)
         else:
-            sample = "none" if mix_seed is None else mix_seed
-            name = self.template.render({**self.values, "face": number, "mix_seed": sample})
+            name = self.template.render({**self.values, "face": number, **_ABSENT, **variant.values})
         name += self.tag
         if self.many_faces and "face" not in fields:
             name += f"_face{number}"
-        if mix_seed is not None and "mix_seed" not in fields:
-            name += f"_mix{mix_seed}"
+        if variant.key and fields.isdisjoint(variant.values):
+            name += f"_{variant.key}"
         return os.path.join(self.folder, name)
 
-    def path(self, ending: str, *, face: int | None = None, mix_seed: int | None = None) -> str:
+    def path(self, ending: str, *, face: int | None = None, variant: Variant = SINGLE) -> str:
         """Path of one file; ``ending`` is a suffix such as ``.safetensors`` or ``_pair.png``."""
-        return self.base(face=face, mix_seed=mix_seed) + ending
+        return self.base(face=face, variant=variant) + ending
 
-    def picture(self, *, face: int | None = None, mix_seed: int | None = None) -> Path:
+    def picture(self, *, face: int | None = None, variant: Variant = SINGLE) -> Path:
         """Path of the picture itself."""
-        return Path(self.path(self.suffix, face=face, mix_seed=mix_seed))
+        return Path(self.path(self.suffix, face=face, variant=variant))

@@ -16,6 +16,7 @@ from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.files.paths import display, fold, ignores_case, nearest_existing
 from pixel2style2pixel_cli.jobs.expand import Source
 from pixel2style2pixel_cli.jobs.naming import OutputNames
+from pixel2style2pixel_cli.variants import Variant
 
 Existing = Literal["error", "skip", "overwrite", "rename"]
 
@@ -35,7 +36,7 @@ class Draft:
     names: OutputNames
     endings: tuple[str, ...]
     once: tuple[str, ...]
-    mix_seeds: tuple[int | None, ...]
+    variants: tuple[Variant, ...]
     problem: str | None
     hint: str
     done: bool = False
@@ -48,7 +49,7 @@ class Draft:
     def take(self, names: OutputNames) -> None:
         """Go by these names from now on."""
         self.names = names
-        bases = [names.base(mix_seed=mix_seed) for mix_seed in self.mix_seeds]
+        bases = [names.base(variant=variant) for variant in self.variants]
         self.files = [base + ending for base in bases for ending in self.endings]
         self.files += [names.base() + ending for ending in self.once]
 
@@ -68,7 +69,7 @@ class Disk:
 
     def any_face(self, draft: Draft) -> str | None:
         """An existing picture of whichever face of this input."""
-        path = draft.names.path(draft.names.suffix, face=_PROBE, mix_seed=draft.mix_seeds[0])
+        path = draft.names.path(draft.names.suffix, face=_PROBE, variant=draft.variants[0])
         folder, name = os.path.split(path)
         before, found, after = fold(name).partition(str(_PROBE))
         if not found:

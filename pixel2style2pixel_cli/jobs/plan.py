@@ -24,6 +24,7 @@ from pixel2style2pixel_cli.jobs.outputs import (
     settle_existing,
 )
 from pixel2style2pixel_cli.jobs.target import Format, Target, check_single, choose_target, shared_paths
+from pixel2style2pixel_cli.variants import SINGLE, Variant
 from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX
 
 _NAME_BYTES = 255  # what every common file system takes for one name
@@ -50,21 +51,21 @@ class PlanItem:
     hint: str
     names: OutputNames
 
-    def face_output(self, face: int = 0, *, mix_seed: int | None = None) -> Path:
+    def face_output(self, face: int = 0, *, variant: Variant = SINGLE) -> Path:
         """Picture of one face; ``_face{n}`` is appended exactly when the plan was made for many faces."""
-        return self.names.picture(face=face, mix_seed=mix_seed)
+        return self.names.picture(face=face, variant=variant)
 
-    def face_latent(self, face: int = 0, *, mix_seed: int | None = None) -> Path:
+    def face_latent(self, face: int = 0, *, variant: Variant = SINGLE) -> Path:
         """Latent file of one face."""
-        return Path(self.names.path(LATENT_SUFFIX, face=face, mix_seed=mix_seed))
+        return Path(self.names.path(LATENT_SUFFIX, face=face, variant=variant))
 
     def input_companion(self, ending: str, face: int = 0) -> Path:
         """A file written once for an input; the ending must have been named to ``make_plan``."""
         return Path(self.names.path(ending + self.names.suffix, face=face))
 
-    def companion(self, ending: str, face: int = 0, *, mix_seed: int | None = None) -> Path:
+    def companion(self, ending: str, face: int = 0, *, variant: Variant = SINGLE) -> Path:
         """A file beside the picture, such as ``_pair``; the ending must have been named to ``make_plan``."""
-        return Path(self.names.path(ending + self.names.suffix, face=face, mix_seed=mix_seed))
+        return Path(self.names.path(ending + self.names.suffix, face=face, variant=variant))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +78,7 @@ class Plan:
     root: Path | None
     format: Format
     shared: tuple[Path, ...]
-    mix_seeds: tuple[int, ...] = ()
+    variants: tuple[Variant, ...] = (SINGLE,)
 
     @property
     def todo(self) -> tuple[PlanItem, ...]:
@@ -111,7 +112,7 @@ def make_plan(
     model: str = "",
     seed: int = 0,
     face: int = 0,
-    mix_seeds: Sequence[int] = (),
+    variants: Sequence[Variant] = (SINGLE,),
     companions: Sequence[str] = (),
     input_companions: Sequence[str] = (),
     shared: Sequence[str] = (),
@@ -120,23 +121,24 @@ def make_plan(
 ) -> Plan:
     """Settle every path of a run without changing anything on disk.
 
-    ``face`` is what ``{face}`` shows when one face is taken. ``companions`` are endings of further pictures beside each
-    one (``_pair``), ``input_companions`` of those made once for an input (``_row``), ``shared`` stems of files made
-    once for the run (``sheet``). ``suffixes`` are the files taken from folders, by default pictures. ``kept`` are other
-    files, and folders of files, that no output may replace. Raises UsageError for collisions,
-    existing outputs, an output that is an input, a folder that cannot be written, an empty selection.
+    ``face`` is what ``{face}`` shows when one face is taken, ``variants`` are the pictures made of each input.
+    ``companions`` are endings of further pictures beside each one (``_pair``), ``input_companions`` of those made once
+    for an input (``_row``), ``shared`` stems of files made once for the run (``sheet``). ``suffixes`` are the files
+    taken from folders, by default pictures. ``kept`` are other files, and folders of files, that no output may replace.
+    Raises UsageError for collisions, existing outputs, an output that is an input, a folder that cannot be written, an
+    empty selection.
     """
     check_shard(shard)
     target = choose_target(out, command, format)
     output_root = target.folder if target.kind == "folder" else None
     found = expand_inputs(inputs, recursive=recursive, output_root=output_root, stdin=stdin, suffixes=suffixes)
     beside = latents or bool(companions or input_companions or shared)
-    check_single(target, len(found.sources), many=many_faces or len(mix_seeds) > 1, beside=beside)
+    check_single(target, len(found.sources), many=many_faces or len(variants) > 1, beside=beside)
     make_names = _name_maker(target, name, many_faces, face, {"command": command, "model": model, "seed": seed})
     endings = (target.suffix, *([LATENT_SUFFIX] if latents else []), *(ending + target.suffix for ending in companions))
     once = tuple(ending + target.suffix for ending in input_companions)
     drafts = [
-        _draft(index, source, make_names(index, source), endings, once, tuple(mix_seeds) or (None,))
+        _draft(index, source, make_names(index, source), endings, once, tuple(variants))
         for index, source in enumerate(found.sources)
     ]
     own = [draft for draft in drafts if shard is None or in_shard(draft.source.relative, *shard)]
@@ -153,7 +155,7 @@ def make_plan(
         root=None if target.kind == "stdout" else Path(target.folder),
         format=target.format,
         shared=tuple(Path(path) for path in common),
-        mix_seeds=tuple(mix_seeds),
+        variants=tuple(variants),
     )
 
 
@@ -218,7 +220,7 @@ def _draft(
     names: OutputNames,
     endings: tuple[str, ...],
     once: tuple[str, ...],
-    mix_seeds: tuple[int | None, ...],
+    variants: tuple[Variant, ...],
 ) -> Draft:
     draft = Draft(
         index=index,
@@ -226,7 +228,7 @@ def _draft(
         names=names,
         endings=endings,
         once=once,
-        mix_seeds=mix_seeds,
+        variants=variants,
         problem=source.problem,
         hint=source.hint,
     )
@@ -240,14 +242,14 @@ def _draft(
 
 def _finish(draft: Draft, latents: bool) -> PlanItem:
     names, source = draft.names, draft.source
-    mix_seed = draft.mix_seeds[0]
+    first = draft.variants[0]
     return PlanItem(
         index=draft.index,
         source=None if source.path is None else Path(source.path),
         label=source.label,
         relative=source.relative,
-        output=names.picture(mix_seed=mix_seed),
-        latent=Path(names.path(LATENT_SUFFIX, mix_seed=mix_seed)) if latents else None,
+        output=names.picture(variant=first),
+        latent=Path(names.path(LATENT_SUFFIX, variant=first)) if latents else None,
         status="skip" if draft.done else "todo",
         problem=draft.problem,
         hint=draft.hint,

@@ -4,51 +4,46 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from pixel2style2pixel_cli.device import device_seconds, peak_bytes
-from pixel2style2pixel_cli.engine.engine import Engine
-from pixel2style2pixel_cli.errors import InputError, NoFaceError, OutputError, P2S2PError
+from pixel2style2pixel_cli.errors import NoFaceError, OutputError, P2S2PError
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Progress, Status, Summary
 from pixel2style2pixel_cli.files.atomic import remove_abandoned
 from pixel2style2pixel_cli.files.paths import display
-from pixel2style2pixel_cli.files.pixels import to_uint8
 from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
 from pixel2style2pixel_cli.jobs.read import Preparation, Read, Readers
-from pixel2style2pixel_cli.jobs.write import Result, Sample, SheetTiles, Writer, Written
+from pixel2style2pixel_cli.jobs.settled import report_settled
+from pixel2style2pixel_cli.jobs.write import Result, Writer, Written
 from pixel2style2pixel_cli.seeds import image_seed
-from pixel2style2pixel_cli.tasks.base import Prepared, RunOptions, Task
-from pixel2style2pixel_cli.tasks.styles import Styles
+from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RunOptions
+from pixel2style2pixel_cli.tasks.outcome import UnforeseenError, as_outcome
+from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
+from pixel2style2pixel_cli.tasks.translate import Picture, Translator
+from pixel2style2pixel_cli.variants import SINGLE, Variant
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawable:
-    """One encoder input on its way through the network."""
+@dataclass(slots=True)
+class _Face:
+    """One encoder input on its way through the network; ``drawn`` are its pictures, where something shows them all."""
 
     item: PlanItem
     read: Read
     prepared: Prepared
+    pictures: int = 0
+    drawn: list[Pixels] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """The pictures of one encoder input while they are written; ``seconds`` is each one's share of the work so far."""
+    """One picture, or what shows all of a face, while it is written; ``seconds`` is its share of the work so far."""
 
-    drawable: _Drawable
+    face: _Face
+    variant: Variant | None
     seconds: float
-    result: Future[list[Written | P2S2PError]]
-
-
-@dataclass(slots=True)
-class _Counts:
-    """How many outcomes of each kind there were."""
-
-    by_status: dict[Status, int] = field(default_factory=lambda: {"ok": 0, "skipped": 0, "no_face": 0, "failed": 0})
-
-    def stop(self, options: RunOptions) -> bool:
-        return options.fail_fast and self.by_status["failed"] + self.by_status["no_face"] > 0
+    result: Future[Written] | Future[None]
 
 
 class TaskRun:
@@ -56,33 +51,34 @@ class TaskRun:
 
     def __init__(
         self,
-        task: Task,
-        engine: Engine,
+        translator: Translator,
         plan: Plan,
         options: RunOptions,
+        recipes: RecipeMaker,
         *,
-        styles: Styles | None = None,
         stdin: Callable[[], bytes],
         stdout: Callable[[bytes], object],
         on_event: OnEvent,
     ) -> None:
-        self.task, self.engine, self.plan, self.options, self.styles = task, engine, plan, options, styles
-        self.stdin, self.on_event = stdin, on_event
-        self.tiles = SheetTiles()
-        recipe = {**task.recipe, **({} if styles is None else styles.recipe)}
-        self.writer = Writer(engine.model, plan, options, recipe, stdout, self.tiles)
-        self.counts = _Counts()
+        self.translator, self.engine, self.plan, self.options = translator, translator.engine, plan, options
+        self.recipes, self.stdin, self.on_event = recipes, stdin, on_event
+        model = self.engine.model
+        self.writer = Writer(plan, options, recipes, generator_digest=model.generator_digest, stdout=stdout)
+        self.counts: dict[Status, int] = {"ok": 0, "skipped": 0, "no_face": 0, "failed": 0}
         self.busy = 0.0
         self._done = 0
 
-    def run(self) -> Summary:
-        """Process the plan; interrupted, it leaves whole files only."""
-        started = time.perf_counter()
-        self._report_settled()
+    def run(self, started: float) -> Summary:
+        """Process the plan; interrupted, it leaves whole files only. ``started`` is when the user began to wait."""
+        began = time.perf_counter()
+        for outcome in report_settled(self.plan, self.recipes, self.engine.model.label):
+            self._emit(outcome)
         todo = self.plan.todo
         remove_abandoned({item.output.parent for item in todo})
         preparation = Preparation(
-            preparer=self.task.preparer, max_pixels=self.options.max_pixels, keep_pixels=self.options.needs_photo
+            preparer=self.translator.task.preparer,
+            max_pixels=self.options.max_pixels,
+            keep_pixels=self.options.needs_photo,
         )
         writers = ThreadPoolExecutor(2)
         try:
@@ -91,19 +87,18 @@ class TaskRun:
         finally:
             # On an interrupt what has not begun is dropped; a file being written is finished first.
             writers.shutdown(wait=True, cancel_futures=True)
-        if self.options.grid == "sheet" and self.tiles.rows:
+        if self.options.grid == "sheet" and self.writer.tiles.rows:
             self._write_sheet()
-        seconds = time.perf_counter() - started
-        counts = self.counts.by_status
+        seconds = time.perf_counter() - began
         return Summary(
-            ok=counts["ok"],
-            skipped=counts["skipped"],
-            no_face=counts["no_face"],
-            failed=counts["failed"],
+            ok=self.counts["ok"],
+            skipped=self.counts["skipped"],
+            no_face=self.counts["no_face"],
+            failed=self.counts["failed"],
             ignored=self.plan.ignored,
-            seconds=seconds,
+            seconds=time.perf_counter() - started,
             device=str(self.engine.device),
-            dtype=str(self.engine.dtype).removeprefix("torch."),
+            dtype=self.engine.dtype_name,
             model=self.engine.model.label,
             peak_bytes=peak_bytes(self.engine.device),
             busy_share=self.busy / seconds if todo else None,
@@ -111,7 +106,7 @@ class TaskRun:
 
     def _write_sheet(self) -> None:
         """All pairs on one sheet, unless some were skipped: half a sheet must not replace a whole one."""
-        skipped = self.counts.by_status["skipped"]
+        skipped = self.counts["skipped"]
         if skipped:
             message = f"no sheet is drawn, because {skipped} pictures were skipped; --overwrite draws all of them"
             self.on_event(Notice(message=message, level="warning"))
@@ -121,116 +116,142 @@ class TaskRun:
         except OutputError as error:
             self._emit_error(display(self.plan.shared[0]), error)
 
-    def _report_settled(self) -> None:
-        """Outcomes that the plan already knows: unusable inputs, and outputs that exist."""
-        for item in self.plan.items:
-            if item.problem is not None:
-                self._emit(item.label, "failed", message=item.problem, hint=item.hint)
-            elif item.status == "skip":
-                for seed in self._seeds:
-                    output = item.face_output(mix_seed=seed)
-                    other = (
-                        "kept, but made with other options or another model" if self.writer.differs(output) else None
-                    )
-                    self._emit(item.label, "skipped", mix_seed=seed, output=str(output), message=other)
-
     def _process(self, readers: Readers, writers: ThreadPoolExecutor) -> None:
         waiting: deque[_Waiting] = deque()
-        batch: list[_Drawable] = []
-        for item, read in readers.ahead(self.engine.batch_size.size):
+        batch: list[_Face] = []
+        size = self.engine.batch_size.size
+        for item, read in readers.ahead(size):
             if isinstance(read, P2S2PError):
-                self._flush(batch, waiting, writers)
+                self._draw(batch, waiting, writers)
                 self._settle(waiting)
                 self._emit_error(item.label, read)
                 if self._should_stop(read):
                     return
                 continue
-            batch += [_Drawable(item, read, prepared) for prepared in read.prepared]
-            if len(batch) * len(self._seeds) >= self.engine.batch_size.size:
-                self._flush(batch, waiting, writers)
-            self._settle(waiting, keep=2 * self.engine.batch_size.size)
-            if self.counts.stop(self.options):
+            batch += [_Face(item, read, prepared) for prepared in read.prepared]
+            if len(batch) * len(self.plan.variants) >= size:
+                self._draw(batch, waiting, writers)
+            self._settle(waiting, keep=2 * size)
+            if self.options.fail_fast and self.counts["failed"] + self.counts["no_face"] > 0:
                 return
-        self._flush(batch, waiting, writers)
+        self._draw(batch, waiting, writers)
         self._settle(waiting)
 
-    def _flush(self, batch: list[_Drawable], waiting: deque[_Waiting], writers: ThreadPoolExecutor) -> None:
-        """Draw what has gathered and hand it to the writers."""
-        if not batch:
+    def _draw(self, batch: list[_Face], waiting: deque[_Waiting], writers: ThreadPoolExecutor) -> None:
+        """Draw what has gathered and hand it to the writers; one input that cannot be drawn costs no other."""
+        faces = list(batch)
+        batch.clear()
+        try:
+            self._draw_together(faces, waiting, writers)
+        except Exception as error:
+            as_outcome(error, "")  # raises what would meet the next input as well
+            for item in dict.fromkeys(face.item for face in faces):
+                own = [face for face in faces if face.item is item]
+                try:
+                    self._draw_together(own, waiting, writers)
+                except Exception as alone:
+                    self._settle(waiting)
+                    self._emit_error(item.label, as_outcome(alone, item.label))
+
+    def _draw_together(self, faces: list[_Face], waiting: deque[_Waiting], writers: ThreadPoolExecutor) -> None:
+        """Draw every picture of these faces that is not drawn yet."""
+        variants = self.plan.variants
+        order = [(i, variant) for i, face in enumerate(faces) for variant in variants[face.pictures :]]
+        if not order:
             return
         started = device_seconds(self.engine.device)
-        prepared = [drawable.prepared for drawable in batch]
-        drawn = self.engine.translate(
-            self.task.feed([p.encoder_input for p in prepared]),
-            noise=self.options.noise,
-            seeds=[self._seed(drawable.item, drawable.prepared) for drawable in batch],
-            refine=None if self.task.refine is None else self.task.refine(self.engine, prepared),
-            mixing=None if self.styles is None else self.styles.mixing,
-        )
-        images = to_uint8(drawn.images.flatten(0, 1))
-        seconds = device_seconds(self.engine.device) - started
-        self.busy += seconds
-        count = drawn.images.shape[1]
-        for index, drawable in enumerate(batch):
-            read = drawable.read
-            mine = images[index * count : (index + 1) * count]
-            if self.task.finish is not None:
-                mine = [self.task.finish(drawable.prepared, image) for image in mine]
-            samples = tuple(Sample(*made) for made in zip(self._seeds, mine, drawn.codes[index].numpy(), strict=True))
-            result = Result(drawable.item, read.photo, drawable.prepared, samples)
-            share = (read.seconds / len(read.prepared) + seconds / len(batch)) / count
-            waiting.append(_Waiting(drawable, share, writers.submit(self.writer.write, result)))
-        batch.clear()
+        prepared = [face.prepared for face in faces]
+        codes = self.translator.encode(prepared)
+        encoding = device_seconds(self.engine.device) - started
+        seeds = [image_seed(self.options.seed, f"{f.item.relative}#{f.prepared.face or 0}") for f in faces]
+        for pictures in self._timed(self.translator.draw(prepared, codes, seeds, order)):
+            for index, picture in pictures.drawn:
+                face = faces[index]
+                share = pictures.seconds / len(pictures.drawn) + encoding / len(order)
+                share += face.read.seconds / len(face.read.prepared) / len(variants)
+                self._hand_over(face, picture, share, waiting, writers)
+            self._settle(waiting, keep=2 * self.engine.batch_size.size)
+        self.busy += encoding
 
-    @property
-    def _seeds(self) -> tuple[int | None, ...]:
-        return (None,) if self.styles is None else self.styles.seeds
+    def _timed(self, parts: Iterable[list[tuple[int, Picture]]]) -> Iterable[_Part]:
+        started = device_seconds(self.engine.device)
+        for drawn in parts:
+            seconds = device_seconds(self.engine.device) - started
+            self.busy += seconds
+            yield _Part(drawn, seconds)
+            started = device_seconds(self.engine.device)
 
-    def _seed(self, item: PlanItem, prepared: Prepared) -> int:
-        return image_seed(self.options.seed, f"{item.relative}#{prepared.face or 0}")
+    def _hand_over(
+        self, face: _Face, picture: Picture, seconds: float, waiting: deque[_Waiting], writers: ThreadPoolExecutor
+    ) -> None:
+        """Give a picture to the writers, and the whole row of a face with its last one."""
+        photo = face.read.photo
+        result = Result(face.item, photo, face.prepared, picture, first=face.pictures == 0)
+        face.pictures += 1
+        waiting.append(_Waiting(face, picture.variant, seconds, writers.submit(self.writer.write, result)))
+        if self.options.grid not in ("row", "sheet"):
+            return
+        face.drawn.append(self.writer.kept(picture.pixels))
+        if face.pictures == len(self.plan.variants):
+            together = writers.submit(self.writer.write_together, face.item, photo, face.prepared, face.drawn)
+            waiting.append(_Waiting(face, None, 0.0, together))
 
     def _settle(self, waiting: deque[_Waiting], keep: int = 0) -> None:
         """Report finished writes in order; wait for all but the last ``keep``."""
         while waiting and (len(waiting) > keep or waiting[0].result.done()):
             first = waiting.popleft()
-            item, prepared = first.drawable.item, first.drawable.prepared
+            item, prepared = first.face.item, first.face.prepared
             try:
                 written = first.result.result()
-            except P2S2PError as error:
-                self._emit_error(item.label, error, face=prepared.face)
+            except Exception as error:
+                outcome = as_outcome(error, item.label)
+                self._emit_error(item.label, outcome, face=prepared.face, variant=first.variant or SINGLE)
                 continue
-            for seed, file in zip(self._seeds, written, strict=True):
-                if isinstance(file, P2S2PError):
-                    self._emit_error(item.label, file, face=prepared.face, mix_seed=seed)
-                    continue
-                self._emit(
-                    item.label,
-                    "ok",
+            if written is None or first.variant is None:
+                continue
+            self._emit(
+                ImageDone(
+                    input=item.label,
+                    status="ok",
+                    model=self.engine.model.label,
                     face=prepared.face,
-                    mix_seed=seed,
-                    output=file.output,
-                    latent=file.latent,
-                    seconds=round(first.seconds + file.seconds, 4),
+                    variant=first.variant,
+                    output=written.output,
+                    latent=written.latent,
+                    seconds=round(first.seconds + written.seconds, 4),
                     aligned=prepared.aligned,
                     message=prepared.warning,
                 )
+            )
 
     def _should_stop(self, error: P2S2PError) -> bool:
         return self.options.fail_fast or (self.options.on_no_face == "fail" and isinstance(error, NoFaceError))
 
-    def _emit_error(
-        self, label: str, error: P2S2PError, *, face: int | None = None, mix_seed: int | None = None
-    ) -> None:
-        """Report what concerns one input or one output; anything else ends the run."""
-        if not isinstance(error, (InputError, OutputError)):
-            raise error
-        status: Status = "no_face" if isinstance(error, NoFaceError) else "failed"
-        self._emit(label, status, face=face, mix_seed=mix_seed, message=error.message, hint=error.hint)
+    def _emit_error(self, label: str, error: P2S2PError, *, face: int | None = None, variant: Variant = SINGLE) -> None:
+        """Report what went wrong with one input or one output."""
+        outcome = as_outcome(error, label)
+        status: Status = "no_face" if isinstance(outcome, NoFaceError) else "failed"
+        details = outcome.details if isinstance(outcome, UnforeseenError) else None
+        self._emit(
+            ImageDone(
+                input=label, status=status, model=self.engine.model.label, face=face, variant=variant,
+                message=outcome.message, hint=outcome.hint, details=details,
+            )
+        )  # fmt: skip
 
-    def _emit(self, label: str, status: Status, **values: object) -> None:
-        self.counts.by_status[status] += 1
-        self.on_event(ImageDone(input=label, status=status, model=self.engine.model.label, **values))  # type: ignore[arg-type]
-        whole = status in ("failed", "no_face") and values.get("mix_seed") is None
-        self._done += len(self._seeds) if whole else 1
-        total = max(self._done, len(self.plan.items) * len(self._seeds))
+    def _emit(self, outcome: ImageDone) -> None:
+        self.counts[outcome.status] += 1
+        self.on_event(outcome)
+        count = len(self.plan.variants)
+        whole = outcome.status in ("failed", "no_face") and not outcome.variant.key
+        self._done += count if whole else 1
+        total = max(self._done, len(self.plan.items) * count)
         self.on_event(Progress(done=self._done, total=total, label=self.options.command))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Pictures that were drawn at once, and how long that took."""
+
+    drawn: list[tuple[int, Picture]]
+    seconds: float

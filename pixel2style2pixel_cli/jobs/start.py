@@ -1,74 +1,59 @@
-"""From a command's inputs and options to a finished run: model, plan, engine, task."""
+"""From a command's inputs and options to a finished run: model, plan, session, task."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pixel2style2pixel_cli.engine.rows import parse_layers
-from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Status, Summary
 from pixel2style2pixel_cli.files.image import IMAGE_SUFFIXES
 from pixel2style2pixel_cli.jobs.plan import Plan, make_plan, parse_shard
-from pixel2style2pixel_cli.networks.specs import n_styles_of
+from pixel2style2pixel_cli.jobs.settled import report_settled
 from pixel2style2pixel_cli.options.task import TaskOptions
-from pixel2style2pixel_cli.tasks.base import RunOptions, make_task
+from pixel2style2pixel_cli.session import Session
+from pixel2style2pixel_cli.tasks.base import RunOptions
+from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
+from pixel2style2pixel_cli.variants import style_variants
 from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX
 from pixel2style2pixel_cli.zoo.cards import Card
-from pixel2style2pixel_cli.zoo.find import choose_model, owner_of
-
-if TYPE_CHECKING:
-    # imports torch, which a refused plan should not wait for
-    from pixel2style2pixel_cli.engine.engine import Engine
 
 
 def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
     """Run a task over its inputs; what concerns one input is an event, anything else raises a P2S2PError."""
+    started = time.perf_counter()
     named = [str(i) for i in inputs]
     options.check(named)
-    card = choose_model(options.command, options.model)
-    options = options.with_model_defaults(card)
-    _check_kind(card, options)
-    _check_rows(card, options)
+    on_event = options.on_event
+    session = Session(
+        options.model, device=options.device, dtype=options.dtype, batch_size=options.batch_size, on_event=on_event
+    )
+    chosen = session.choose(options)
+    options, card = chosen.options, chosen.card
     plan = _plan(options.subjects(named), options, card, kept=options.also_read(named))
-    options.on_event(Notice(message=f"model: {card.name} ({_origin(card)})"))
+    on_event(
+        Notice(message=f"model: {card.name} ({'bundled' if card.bundled else 'installed'}, {chosen.resolution} px)")
+    )
     if options.dry_run:
-        return _report_plan(plan, card, options.on_event)
-    engine = _load_engine(card, options)
+        return _report_plan(plan, card, on_event)
+    recipes = chosen.recipes(named)
+    if not plan.todo and options.grid != "sheet":
+        return _nothing_to_do(plan, recipes, chosen.label, on_event, started)
 
     from pixel2style2pixel_cli.jobs.run import TaskRun
-    from pixel2style2pixel_cli.tasks.styles import make_styles
 
-    styles = make_styles(options, engine.model)
-    task = make_task(options, engine.model, named)
+    translator = session.translator(chosen, named)
+    engine = translator.engine
     run = TaskRun(
-        task,
-        engine,
+        translator,
         plan,
         RunOptions.of(options),
-        styles=styles,
+        recipes.with_engine(dtype=engine.dtype_name, backend=engine.backend.name),
         stdin=options.stdin,
         stdout=options.stdout,
-        on_event=options.on_event,
+        on_event=on_event,
     )
-    return run.run()
-
-
-def _check_kind(card: Card, options: TaskOptions) -> None:
-    if card.input.kind != options.kind:
-        raise UsageError(
-            f"the encoder of {card.name} reads {card.input.kind} by its card, {options.command} gives {options.kind}",
-            "correct input.kind in the card, or its tasks",
-        )
-
-
-def _check_rows(card: Card, options: TaskOptions) -> None:
-    """Refuse rows that the generator does not have before its weights are read."""
-    resolution = owner_of(card, "generator").generator.get("resolution")
-    for rows in options.rows:
-        if isinstance(resolution, int):
-            parse_layers(rows, n_styles_of(resolution))
+    return run.run(started)
 
 
 def _plan(inputs: Sequence[str], options: TaskOptions, card: Card, *, kept: Sequence[str]) -> Plan:
@@ -89,7 +74,7 @@ def _plan(inputs: Sequence[str], options: TaskOptions, card: Card, *, kept: Sequ
         model=card.name,
         seed=options.seed,
         face=int(face) if face.isdigit() else 0,
-        mix_seeds=options.samples,
+        variants=style_variants(options.samples),
         companions=run.companions,
         input_companions=run.input_companions,
         shared=("sheet",) if options.grid == "sheet" else (),
@@ -98,29 +83,18 @@ def _plan(inputs: Sequence[str], options: TaskOptions, card: Card, *, kept: Sequ
     )
 
 
-def _load_engine(card: Card, options: TaskOptions) -> Engine:
-    from pixel2style2pixel_cli.device import keep_freed_memory, resolve_device, resolve_dtype
-    from pixel2style2pixel_cli.engine.batching import BatchSize, first_batch_size
-    from pixel2style2pixel_cli.engine.engine import Engine
-    from pixel2style2pixel_cli.engine.loading import load_model
-
-    chosen = resolve_device(options.device)
-    if options.device == "auto":
-        options.on_event(Notice(message=f"device: {chosen}"))
-    if chosen.type == "cpu":
-        keep_freed_memory()
-    precision = resolve_dtype(options.dtype, chosen, low_precision_ok=bool(card.measured.get("bfloat16_ok", False)))
-    per_image = card.measured.get("bytes_per_image")
-    size = first_batch_size(
-        None if options.batch_size == "auto" else options.batch_size,
-        chosen,
-        per_image if isinstance(per_image, int) else None,
-    )
-    return Engine(load_model(card, chosen, precision), chosen, precision, BatchSize(size, options.on_event))
+def _nothing_to_do(plan: Plan, recipes: RecipeMaker, model: str, on_event: OnEvent, started: float) -> Summary:
+    """The outcomes of a plan that needs no model: everything exists, or cannot be read."""
+    for outcome in report_settled(plan, recipes, model):
+        on_event(outcome)
+    count = len(plan.variants)
+    return Summary(
+        ok=0, skipped=len(plan.skipped) * count, no_face=0, failed=len(plan.problems), ignored=plan.ignored,
+        seconds=time.perf_counter() - started, device="none", dtype="none", model=model,
+    )  # fmt: skip
 
 
 def _report_plan(plan: Plan, card: Card, on_event: OnEvent) -> Summary:
-    seeds = plan.mix_seeds or (None,)
     for item in plan.items:
         if item.problem is not None:
             on_event(
@@ -130,19 +104,15 @@ def _report_plan(plan: Plan, card: Card, on_event: OnEvent) -> Summary:
             )
             continue
         status: Status = "skipped" if item.status == "skip" else "ok"
-        for seed in seeds:
+        for variant in plan.variants:
             done = ImageDone(
-                input=item.label, status=status, model=card.name, mix_seed=seed,
-                output=str(item.face_output(mix_seed=seed)),
-                latent=None if item.latent is None else str(item.face_latent(mix_seed=seed)),
+                input=item.label, status=status, model=card.name, variant=variant,
+                output=str(item.face_output(variant=variant)),
+                latent=None if item.latent is None else str(item.face_latent(variant=variant)),
             )  # fmt: skip
             on_event(done)
+    count = len(plan.variants)
     return Summary(
-        ok=len(plan.todo) * len(seeds), skipped=len(plan.skipped) * len(seeds), no_face=0, failed=len(plan.problems),
+        ok=len(plan.todo) * count, skipped=len(plan.skipped) * count, no_face=0, failed=len(plan.problems),
         ignored=plan.ignored, seconds=0.0, device="none", dtype="none", model=card.name,
     )  # fmt: skip
-
-
-def _origin(card: Card) -> str:
-    resolution = owner_of(card, "generator").generator.get("resolution")
-    return f"{'bundled' if card.bundled else 'installed'}, {resolution} px"

@@ -1,48 +1,39 @@
-"""The files of one result: picture with its recipe, latent, comparison, alignment check."""
+"""The files of one picture: itself with its recipe, its latent, comparisons, the alignment check."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from pixel2style2pixel_cli.engine.loading import Model
-from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.face.paste import paste_face
 from pixel2style2pixel_cli.files.atomic import write_atomic
-from pixel2style2pixel_cli.files.image import Photo, encode_image, read_metadata
-from pixel2style2pixel_cli.files.recipe import Json, Recipe, parse_recipe, recipe_json, same_recipe, xmp_packet
+from pixel2style2pixel_cli.files.image import Photo, encode_image
+from pixel2style2pixel_cli.files.recipe import recipe_json, xmp_packet
 from pixel2style2pixel_cli.files.sheet import pair_image, row_image, sheet_image
 from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
 from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RunOptions
+from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
+from pixel2style2pixel_cli.tasks.translate import Picture
+from pixel2style2pixel_cli.variants import SINGLE, Variant
 from pixel2style2pixel_cli.weights.latents import LatentFile, save_latents
 
 TILE = 192
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One picture of an input: the seed of the style mixed into it, if any, pixels, codes (N, D)."""
-
-    mix_seed: int | None
-    image: Pixels
-    codes: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
 class Result:
-    """What came out for one encoder input: a picture, or one for each style."""
+    """One picture of one face of an input; ``first`` of the pictures of that face."""
 
     item: PlanItem
     photo: Photo
     prepared: Prepared
-    samples: tuple[Sample, ...]
+    picture: Picture
+    first: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,12 +52,10 @@ class SheetTiles:
     rows: dict[tuple[int, int], tuple[str, list[Pixels]]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, result: Result) -> None:
+    def add(self, item: PlanItem, face: int, pictures: Sequence[Pixels]) -> None:
         """Keep an input with its pictures; called from the writing threads."""
-        group = [_tile(result.prepared.shown), *(_tile(sample.image) for sample in result.samples)]
-        key = (result.item.index, result.prepared.face or 0)
         with self.lock:
-            self.rows[key] = (result.item.label.rpartition("/")[2], group)
+            self.rows[item.index, face] = (item.label.rpartition("/")[2], [tile(picture) for picture in pictures])
 
 
 class Writer:
@@ -74,129 +63,87 @@ class Writer:
 
     def __init__(
         self,
-        model: Model,
         plan: Plan,
         options: RunOptions,
-        recipe: Mapping[str, Json],
+        recipes: RecipeMaker,
+        *,
+        generator_digest: str,
         stdout: Callable[[bytes], object],
-        tiles: SheetTiles,
     ) -> None:
-        self.model, self.plan, self.options, self.stdout, self.tiles = model, plan, options, stdout, tiles
-        self._own_recipe = dict(recipe)
+        self.plan, self.options, self.recipes, self.stdout = plan, options, recipes, stdout
+        self.generator_digest = generator_digest
+        self.tiles = SheetTiles()
 
-    def write(self, result: Result) -> list[Written | P2S2PError]:
-        """Write every file of one result; each picture after its companions, so that one that exists is complete.
-
-        What became of each sample, in their order; raises what concerns all of them.
-        """
-        face = result.prepared.face or 0
-        text = recipe_json(self._recipe(result, None))
-        for ending, picture in self._input_companions(result).items():
-            write_atomic(result.item.input_companion(ending, face), self._encode(picture, text, None, composite=False))
-        if self.options.grid == "sheet":
-            self.tiles.add(result)
-        return [self._try_sample(result, sample) for sample in result.samples]
-
-    def _try_sample(self, result: Result, sample: Sample) -> Written | P2S2PError:
-        try:
-            return self._write_sample(result, sample)
-        except P2S2PError as error:
-            return error
-
-    def _write_sample(self, result: Result, sample: Sample) -> Written:
+    def write(self, result: Result) -> Written:
+        """Write every file of one picture; itself after its companions, so that one that exists is complete."""
         started = time.perf_counter()
-        options, item, prepared, seed = self.options, result.item, result.prepared, sample.mix_seed
+        options, item, prepared, picture = self.options, result.item, result.prepared, result.picture
         face, output, latent = prepared.face or 0, "-", None
-        text = recipe_json(self._recipe(result, seed))
+        if result.first:
+            self._write_crops(result)
+        text = self._recipe(item, result.photo, prepared, picture.variant)
         if options.save_latents:
-            path = item.face_latent(face, mix_seed=seed)
+            path = item.face_latent(face, variant=picture.variant)
             matrix = None if prepared.matrix is None else prepared.matrix.tolist()
             code = LatentFile(
-                codes=sample.codes, space="W+", generator=self.model.generator_digest, matrix=matrix, recipe=text
+                codes=picture.codes, space="W+", generator=self.generator_digest, matrix=matrix, recipe=text
             )
             save_latents(path, code)
             latent = str(path)
         if options.grid == "pair":
-            pair = pair_image(prepared.shown, sample.image)
-            write_atomic(item.companion("_pair", face, mix_seed=seed), self._encode(pair, text, None, composite=False))
-        picture = self._paste(result, sample.image) if options.paste else sample.image
-        data = self._encode(picture, text, result.photo, composite=options.paste)
+            pair = self._encode(pair_image(prepared.shown, picture.pixels), text, None, composite=False)
+            write_atomic(item.companion("_pair", face, variant=picture.variant), pair)
+        pixels = self._paste(result) if options.paste else picture.pixels
+        data = self._encode(pixels, text, result.photo, composite=options.paste)
         if self.plan.to_stdout:
             self.stdout(data)
         else:
-            path = item.face_output(face, mix_seed=seed)
+            path = item.face_output(face, variant=picture.variant)
             write_atomic(path, data)
             output = str(path)
         return Written(output=output, latent=latent, seconds=time.perf_counter() - started)
 
+    def write_together(self, item: PlanItem, photo: Photo, prepared: Prepared, pictures: Sequence[Pixels]) -> None:
+        """What shows all pictures of one face: its row, and its part of the sheet."""
+        face, shown = prepared.face or 0, [prepared.shown, *pictures]
+        if self.options.grid == "row":
+            row = row_image(shown, labels=("input", *self._labels()))
+            text = self._recipe(item, photo, prepared)
+            write_atomic(item.input_companion("_row", face), self._encode(row, text, None, composite=False))
+        if self.options.grid == "sheet":
+            self.tiles.add(item, face, shown)
+
+    def kept(self, picture: Pixels) -> Pixels:
+        """A picture as it is kept until its row or the sheet is drawn."""
+        return tile(picture) if self.options.grid == "sheet" else picture
+
     def write_sheet(self) -> None:
         """All inputs with their pictures on one sheet."""
         rows = [self.tiles.rows[key] for key in sorted(self.tiles.rows)]
-        sheet = sheet_image(rows, captions=("input", *self._labels(len(rows[0][1]) - 1)))
+        sheet = sheet_image(rows, captions=("input", *self._labels()))
         write_atomic(self.plan.shared[0], self._encode(sheet, None, None, composite=False))
 
-    def differs(self, output: Path) -> bool:
-        """Whether an existing output was made by another recipe, as far as that can be told without its input."""
-        try:
-            text, _ = read_metadata(output)
-            if text is None:
-                return False
-            found = parse_recipe(text)
-        except P2S2PError:
-            return False
-        wanted = Recipe(
-            command=self.options.command,
-            options=self._recipe_options(),
-            model=self.model.card.name,
-            weights_sha256=self.model.weights_sha256,
-            seed=self.options.seed,
-            input_name=found.input_name,
-            input_sha256=found.input_sha256,
-            mix_seed=found.mix_seed,
-            face=found.face,
-            matrix=found.matrix,
-            crop_size=found.crop_size,
-        )
-        return not same_recipe(found, wanted)
-
-    def _recipe(self, result: Result, mix_seed: int | None) -> Recipe:
-        prepared = result.prepared
-        return Recipe(
-            command=self.options.command,
-            options=self._recipe_options(),
-            model=self.model.card.name,
-            weights_sha256=self.model.weights_sha256,
-            seed=self.options.seed,
-            input_name=result.item.relative,
-            input_sha256=result.photo.sha256,
-            mix_seed=mix_seed,
-            face=prepared.face,
-            matrix=None if prepared.matrix is None else prepared.matrix.tolist(),
-            crop_size=prepared.crop.shape[0],
-        )
-
-    def _recipe_options(self) -> dict[str, Json]:
-        return {"noise": self.options.noise, "paste": self.options.paste, **self._own_recipe}
-
-    def _input_companions(self, result: Result) -> dict[str, Pixels]:
-        pictures: dict[str, Pixels] = {}
-        shown = result.prepared.shown
-        if self.options.grid == "row":
-            images = [shown, *(sample.image for sample in result.samples)]
-            pictures["_row"] = row_image(images, labels=("input", *self._labels(len(result.samples))))
+    def _write_crops(self, result: Result) -> None:
+        """What shows how one face was found and cut out."""
+        item, prepared, pictures = result.item, result.prepared, dict[str, Pixels]()
         if self.options.preview_input:
-            pictures["_input"] = result.prepared.crop
+            pictures["_input"] = prepared.crop
         if self.options.debug_align:
-            target = result.prepared.target
-            pictures["_crop"] = shown if target is None else target
-            seen = result.photo.pixels if result.prepared.codes is None else shown
-            pictures["_landmarks"] = draw_landmarks(seen, result.prepared)
-        return pictures
+            pictures["_crop"] = prepared.shown if prepared.target is None else prepared.target
+            seen = result.photo.pixels if prepared.codes is None else prepared.shown
+            pictures["_landmarks"] = draw_landmarks(seen, prepared)
+        for ending, picture in pictures.items():
+            text = self._recipe(item, result.photo, prepared)
+            data = self._encode(picture, text, None, composite=False)
+            write_atomic(item.input_companion(ending, prepared.face or 0), data)
 
-    def _labels(self, count: int) -> tuple[str, ...]:
+    def _recipe(self, item: PlanItem, photo: Photo, prepared: Prepared, variant: Variant = SINGLE) -> str:
+        made = self.recipes.make(name=item.relative, sha256=photo.sha256, prepared=prepared, variant=variant)
+        return recipe_json(made)
+
+    def _labels(self) -> tuple[str, ...]:
         """Names of the pictures beside an input."""
-        seeds = self.plan.mix_seeds
-        return tuple(f"style {seed}" for seed in seeds) if seeds else ("output",) * count
+        return tuple(variant.label for variant in self.plan.variants)
 
     def _encode(self, picture: Pixels, recipe: str | None, photo: Photo | None, *, composite: bool) -> bytes:
         options = self.options
@@ -208,8 +155,8 @@ class Writer:
             exif=photo.exif if photo is not None and options.keep_exif else None,
         )
 
-    def _paste(self, result: Result, image: Pixels) -> Pixels:
-        prepared = result.prepared
+    def _paste(self, result: Result) -> Pixels:
+        prepared, image = result.prepared, result.picture.pixels
         if prepared.matrix is None:
             return image
         return paste_face(
@@ -237,7 +184,8 @@ def draw_landmarks(pixels: Pixels, prepared: Prepared) -> Pixels:
     return np.array(picture)
 
 
-def _tile(pixels: Pixels) -> Pixels:
+def tile(pixels: Pixels) -> Pixels:
+    """A copy small enough to keep until the sheet is drawn."""
     if pixels.shape[0] <= TILE:
         return pixels
     return np.array(Image.fromarray(pixels).resize((TILE, TILE), Image.Resampling.LANCZOS))

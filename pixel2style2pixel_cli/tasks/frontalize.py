@@ -12,12 +12,12 @@ from pixel2style2pixel_cli.options.task import FaceOptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import Tensor
-
+    from pixel2style2pixel_cli.engine.codes import Codes
     from pixel2style2pixel_cli.engine.engine import Engine
     from pixel2style2pixel_cli.engine.loading import Model
     from pixel2style2pixel_cli.networks.psp import PSP
-    from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Refine, Task
+    from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Source, Task
+    from pixel2style2pixel_cli.zoo.cards import Card
 
 EXAMPLES = (
     "p2s2p frontalize photo.jpg -o front.png --grid pair",
@@ -49,17 +49,25 @@ class FrontalizeOptions(FaceOptions):
         """The rows of a code that options name, as they were written."""
         return tuple(rows for rows in (self.mix_layers, self.layers) if rows is not None)
 
-    def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
+    def make_task(self, model: Model, inputs: Sequence[Source]) -> Task:
         """Photographs as they are; part of the way where asked."""
-        from pixel2style2pixel_cli.engine.rows import parse_layers
         from pixel2style2pixel_cli.tasks.photo import photo_task
 
         rows = model.generator_spec.n_styles
-        layers = tuple(range(rows)) if self.layers is None else parse_layers(self.layers, rows)
+        layers = self._turning(rows)
         partly = self.strength < 1 or len(layers) < rows
-        recipe: dict[str, RecipeValue] = {"strength": self.strength, "layers": ",".join(map(str, layers))}
         turn = PartialTurn(*_plain_encoder(model), layers, self.strength) if partly else None
-        return photo_task(self, model, refine=turn, recipe=recipe)
+        return photo_task(self, model, change_codes=turn)
+
+    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+        """How far which rows turn."""
+        return {"strength": self.strength, "layers": ",".join(map(str, self._turning(rows)))}
+
+    def _turning(self, rows: int) -> tuple[int, ...]:
+        """The rows that turn."""
+        from pixel2style2pixel_cli.engine.rows import parse_layers
+
+        return tuple(range(rows)) if self.layers is None else parse_layers(self.layers, rows)
 
 
 class PartialTurn:
@@ -68,8 +76,8 @@ class PartialTurn:
     def __init__(self, plain: PSP, size: int, layers: tuple[int, ...], strength: float) -> None:
         self.plain, self.size, self.layers, self.strength = plain, size, layers, strength
 
-    def __call__(self, engine: Engine, prepared: Sequence[Prepared]) -> Refine:
-        """What turns the codes of these crops."""
+    def __call__(self, engine: Engine, prepared: Sequence[Prepared], codes: Codes) -> Codes:
+        """The codes of these crops, turned."""
         import torch
 
         from pixel2style2pixel_cli.engine.mixing import mix_rows
@@ -78,12 +86,8 @@ class PartialTurn:
 
         crops = to_float([resize_photo(p.crop, self.size) for p in prepared])
         inputs = crops.to(engine.device, engine.dtype, memory_format=torch.channels_last)
-
-        def refine(codes: Tensor, start: int) -> Tensor:
-            as_it_is = self.plain.encode(inputs[start : start + len(codes)])
-            return mix_rows(as_it_is, codes, self.layers, self.strength)
-
-        return refine
+        as_it_is = self.plain.encode(inputs)
+        return codes.with_w_plus(mix_rows(as_it_is, codes.w_plus, self.layers, self.strength))
 
 
 def _plain_encoder(model: Model) -> tuple[PSP, int]:

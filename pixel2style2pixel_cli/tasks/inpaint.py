@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from pixel2style2pixel_cli.engine.loading import Model
     from pixel2style2pixel_cli.files.image import Photo
-    from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RecipeValue, Task
+    from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RecipeValue, Source, Task
     from pixel2style2pixel_cli.tasks.photo import Cut
+    from pixel2style2pixel_cli.zoo.cards import Card
 
 EXAMPLES = (
     "p2s2p inpaint photo.jpg --mask mask.png -o whole.png",
@@ -73,7 +74,7 @@ class InpaintOptions(FaceOptions):
 
             parse_colour(self.mask_colour)
 
-    def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
+    def make_task(self, model: Model, inputs: Sequence[Source]) -> Task:
         """Photographs with a hole."""
         from pixel2style2pixel_cli.inputs.masked import parse_colour
         from pixel2style2pixel_cli.tasks.photo import photo_task
@@ -86,12 +87,14 @@ class InpaintOptions(FaceOptions):
             side=model.generator_spec.resolution,
             max_pixels=self.max_pixels,
         )
-        recipe: dict[str, RecipeValue] = {"keep": self.keep}
+        return photo_task(self, model, change=change, finish=keep_known if self.keep else None)
+
+    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+        """Where the face is made up, and what becomes of the rest of it."""
+        found: dict[str, RecipeValue] = {"keep": self.keep}
         if self.mask is None:
-            recipe |= {"mask_colour": self.mask_colour, "mask_tolerance": self.mask_tolerance}
-        else:
-            recipe["mask"] = Path(self.mask).name
-        return photo_task(self, model, change=change, finish=keep_known if self.keep else None, recipe=recipe)
+            return found | {"mask_colour": self.mask_colour, "mask_tolerance": self.mask_tolerance}
+        return found | {"mask": Path(self.mask).name}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,8 +115,8 @@ class Blank:
         picture = (self._mask_of(photo, relative)[..., None] * 255).astype("uint8").repeat(3, axis=2)
         small, large = (cut(picture, size)[..., 0] > 127 for size in (self.size, self.side))
         check_mask(large, name=f"the mask on the face of {photo.name}")
-        fed = blank(found.crop, small)
-        return replace(found, crop=fed[..., :3], fed=fed, hole=large)
+        blanked = blank(found.crop, small)
+        return replace(found, crop=blanked[..., :3], encoder_pixels=blanked, hole=large)
 
     def _mask_of(self, photo: Photo, relative: str) -> NDArray[np.bool_]:
         """Where this photograph is to be made up, at the photograph's size."""

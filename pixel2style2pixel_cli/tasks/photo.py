@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -13,11 +13,10 @@ from pixel2style2pixel_cli.face.detect import Detector, Face, choose_faces
 from pixel2style2pixel_cli.files.image import Photo, read_image
 from pixel2style2pixel_cli.inputs.photo import resize_photo
 from pixel2style2pixel_cli.options.task import Align, FaceOptions, OnNoFace
-from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RecipeValue, Refine, RunOptions, Task
+from pixel2style2pixel_cli.tasks.base import CodeChange, Pixels, Prepared, RunOptions, Task
 
 if TYPE_CHECKING:
     # imports torch, which a helper process should not wait for
-    from pixel2style2pixel_cli.engine.engine import Engine
     from pixel2style2pixel_cli.engine.loading import Model
 
 # A picture (H, W, 3) and a size to the crop of that size, always of the same part of the photograph.
@@ -120,15 +119,15 @@ def photo_task(
     model: Model,
     *,
     change: Change | None = None,
-    refine: Callable[[Engine, Sequence[Prepared]], Refine] | None = None,
+    change_codes: CodeChange | None = None,
     finish: Callable[[Prepared, Pixels], Pixels] | None = None,
-    recipe: Mapping[str, RecipeValue] | None = None,
 ) -> Task:
     """A task on the faces of photographs."""
-    from pixel2style2pixel_cli.engine.feed import FEEDS
+    from pixel2style2pixel_cli.engine.encoder_input import ENCODER_INPUTS
 
     preparer = photo_preparer(options, model, needs_target=RunOptions.of(options).needs_target, change=change)
-    return Task(preparer=preparer, feed=FEEDS[options.kind].feed, refine=refine, finish=finish, recipe=recipe or {})
+    batch = ENCODER_INPUTS[options.kind].batch
+    return Task(preparer=preparer, encoder_batch=batch, change=change_codes, finish=finish)
 
 
 def _find_detector(options: FaceOptions) -> Detector | None:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from pixel2style2pixel_cli.engine.loading import Model
     from pixel2style2pixel_cli.files.image import Photo
-    from pixel2style2pixel_cli.tasks.base import Prepared, Task
+    from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Source, Task
     from pixel2style2pixel_cli.tasks.photo import Cut
+    from pixel2style2pixel_cli.zoo.cards import Card
 
 LARGEST_FACTOR = 32
 
@@ -42,14 +43,18 @@ class SuperresOptions(FaceOptions):
         help=f"First make the face so many times smaller, 1 to {LARGEST_FACTOR}: for tests.",
     )  # fmt: skip
 
-    def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
+    def make_task(self, model: Model, inputs: Sequence[Source]) -> Task:
         """Photographs, degraded where asked."""
         from pixel2style2pixel_cli.inputs.lowres import DEGRADED_SIDE
         from pixel2style2pixel_cli.tasks.photo import photo_task
 
         side = min(DEGRADED_SIDE, model.generator_spec.resolution)
         change = Degrade(factor=self.factor, side=side, size=model.encoder_spec.input_size)
-        return photo_task(self, model, change=change, recipe={"factor": self.factor})
+        return photo_task(self, model, change=change)
+
+    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+        """How much the face is degraded first."""
+        return {"factor": self.factor}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

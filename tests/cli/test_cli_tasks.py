@@ -64,7 +64,7 @@ def test_each_style_gives_a_picture(real: Call, folder: Path, inputs: list[str])
     recipe = real("show", "out/a_mix11.png", "--json").rows[0]
     options = {key: recipe["options"][key] for key in ("mix_layers", "mix_alpha", "mix_truncation")}
     assert options == {"mix_layers": "4,5,6,7", "mix_alpha": 0.5, "mix_truncation": 0.8}
-    assert recipe["mix_seed"] == 11
+    assert recipe["variant"] == {"mix_seed": 11}
 
 
 @pytest.mark.parametrize("command", list(COMMANDS))
@@ -122,7 +122,7 @@ def test_latents_of_styles_are_the_codes_of_their_pictures(real: Call, folder: P
     plain = load_latents(folder / "plain" / "a.safetensors").codes
     for seed in (0, 1):
         latent = load_latents(folder / "out" / f"a_mix{seed}.safetensors")
-        assert json.loads(latent.recipe or "")["mix_seed"] == seed
+        assert json.loads(latent.recipe or "")["variant"] == {"mix_seed": seed}
         assert np.array_equal(latent.codes[:4], plain[:4]) and not np.array_equal(latent.codes[4:], plain[4:])
         drawn = to_uint8(generator(torch.from_numpy(latent.codes)[None], "fixed"))[0]
         assert np.abs(drawn.astype(int) - pixels(folder / "out" / f"a_mix{seed}.png")).max() <= 1

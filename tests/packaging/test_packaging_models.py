@@ -17,7 +17,7 @@ from pixel2style2pixel_cli.convert.names import publish
 from pixel2style2pixel_cli.convert.nvidia import nvidia_to_rosinality
 from pixel2style2pixel_cli.convert.psp import encoder_rows
 from pixel2style2pixel_cli.convert.rosinality import publish_generator
-from pixel2style2pixel_cli.engine.feed import FEEDS
+from pixel2style2pixel_cli.engine.encoder_input import ENCODER_INPUTS
 from pixel2style2pixel_cli.engine.loading import load_generator, load_model
 from pixel2style2pixel_cli.files.pixels import to_uint8
 from pixel2style2pixel_cli.inputs.masked import blank
@@ -173,7 +173,7 @@ def test_bundled_encoder_runs_in_both_precisions(card: Card) -> None:
         model = load_model(card, CPU, dtype)
         side = model.encoder_spec.input_size
         picture = np.asarray(face.resize((side, side), Image.Resampling.BILINEAR))
-        codes = model.network.encode(FEEDS[card.input.kind].feed([encoder_input(card, picture)]).to(dtype))
+        codes = model.network.encode(ENCODER_INPUTS[card.input.kind].batch([encoder_input(card, picture)]).to(dtype))
         results.append(to_uint8(model.network.generator(codes, "fixed"))[0].astype(int))
     exact, rough = results
     goal = np.asarray(face.resize(exact.shape[1::-1], Image.Resampling.BILINEAR)).astype(int)

@@ -8,6 +8,7 @@ from planning import outs, plan, posix_only, refused, touch
 
 from pixel2style2pixel_cli.files import paths
 from pixel2style2pixel_cli.jobs import outputs
+from pixel2style2pixel_cli.variants import style_variants
 
 
 @pytest.fixture(autouse=True)
@@ -113,9 +114,9 @@ def test_skip_needs_every_file_that_was_asked_for() -> None:
     made = plan("in", out="out", existing="skip", latents=True)
     assert [item.status for item in made.items] == ["skip", "todo"]
     touch("out/1_mix3.png")
-    assert len(plan("in/1.jpg", out="out", existing="skip", mix_seeds=(3, 4)).todo) == 1
+    assert len(plan("in/1.jpg", out="out", existing="skip", variants=style_variants((3, 4))).todo) == 1
     touch("out/1_mix4.png")
-    assert len(plan("in/1.jpg", out="out", existing="skip", mix_seeds=(3, 4)).todo) == 0
+    assert len(plan("in/1.jpg", out="out", existing="skip", variants=style_variants((3, 4))).todo) == 0
 
 
 @posix_only

@@ -12,6 +12,7 @@ from planning import outs, plan, posix_only, refused, touch
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.files import paths
 from pixel2style2pixel_cli.jobs.plan import in_shard, parse_shard
+from pixel2style2pixel_cli.variants import style_variants
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +69,12 @@ def test_standard_output() -> None:
     assert made.to_stdout
     assert made.root is None
     assert made.items[0].face_output(0) == made.items[0].output == Path("-")
-    for options in ({"many_faces": True}, {"latents": True}, {"mix_seeds": (1, 2)}, {"shared": ("sheet",)}):
+    for options in (
+        {"many_faces": True},
+        {"latents": True},
+        {"variants": style_variants((1, 2))},
+        {"shared": ("sheet",)},
+    ):
         refused("a.png", out="-", **options)
 
 
@@ -157,12 +163,14 @@ def test_bad_templates(name: str, said: str) -> None:
 
 def test_many_faces_and_style_samples() -> None:
     touch("a.png")
-    made = plan("a.png", out="o", many_faces=True, latents=True, mix_seeds=(3, 10), companions=("_pair",))
+    made = plan(
+        "a.png", out="o", many_faces=True, latents=True, variants=style_variants((3, 10)), companions=("_pair",)
+    )
     (item,) = made.items
     assert item.output.as_posix() == "o/a_face0_mix3.png"
-    assert item.face_output(2, mix_seed=10).as_posix() == "o/a_face2_mix10.png"
-    assert item.face_latent(1, mix_seed=3).as_posix() == "o/a_face1_mix3.safetensors"
-    assert item.companion("_pair", 1, mix_seed=3).as_posix() == "o/a_face1_mix3_pair.png"
+    assert item.face_output(2, variant=made.variants[1]).as_posix() == "o/a_face2_mix10.png"
+    assert item.face_latent(1, variant=made.variants[0]).as_posix() == "o/a_face1_mix3.safetensors"
+    assert item.companion("_pair", 1, variant=made.variants[0]).as_posix() == "o/a_face1_mix3_pair.png"
     (item,) = plan("a.png", out="o/x.jpg", many_faces=True).items
     assert item.face_output(1).as_posix() == "o/x_face1.jpg"
     (item,) = plan("a.png", out="o", many_faces=True, name="{face:02d}-{stem}").items

@@ -15,7 +15,7 @@ from tiny_runs import CPU, ENCODER, GENERATOR, INVERSION, RUN, SIDE, Z, disc
 from torch import Tensor
 
 from pixel2style2pixel_cli import api
-from pixel2style2pixel_cli.engine.feed import FEEDS
+from pixel2style2pixel_cli.engine.encoder_input import ENCODER_INPUTS
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.files.image import encode_image
 from pixel2style2pixel_cli.networks.psp import PSP
@@ -37,7 +37,7 @@ from pixel2style2pixel_cli.training.inputs import make_inputs, show_inputs
 from pixel2style2pixel_cli.weights.digest import tensor_digest
 from pixel2style2pixel_cli.weights.write import weight_metadata
 
-KINDS = tuple(FEEDS)
+KINDS = tuple(ENCODER_INPUTS)
 TAUGHT = EncoderLosses(l2=1.0, lpips=0.0, id=0.0, code=1.0)
 
 
@@ -75,7 +75,7 @@ def png_of(labels: np.ndarray) -> bytes:
 
 
 def config_of(kind: str, target: str = "photo", **changes: Any) -> EncoderTraining:
-    spec = dataclasses.replace(ENCODER, input_channels=FEEDS[kind].channels)
+    spec = dataclasses.replace(ENCODER, input_channels=ENCODER_INPUTS[kind].channels)
     return dataclasses.replace(
         INVERSION,
         encoder=spec,
@@ -119,7 +119,7 @@ def test_every_preset_can_be_built(name: str) -> None:
     config = load_training(EncoderTraining, "encoder", name, {})
     task = name.split("-", 1)[1]
     assert task in TRAINED
-    assert config.encoder.input_channels == FEEDS[config.task.kind].channels
+    assert config.encoder.input_channels == ENCODER_INPUTS[config.task.kind].channels
     assert config.run.log_every % config.losses.draw_every == 0 or config.run.steps % config.losses.draw_every == 0
     with torch.device("meta"):
         build_encoder(config.encoder, 12 if name.startswith("mini") else 18, 512)
@@ -157,7 +157,7 @@ def test_what_each_kind_is_fed(labelled: Path) -> None:
     for kind in KINDS:
         torch.manual_seed(0)
         fed[kind] = make_inputs(kind, batch, SIDE, plain)
-        assert fed[kind].shape == (4, FEEDS[kind].channels, SIDE, SIDE), kind
+        assert fed[kind].shape == (4, ENCODER_INPUTS[kind].channels, SIDE, SIDE), kind
         assert show_inputs(fed[kind], kind, 16).shape == (4, 3, 16, 16)
     assert torch.equal(fed["photo"], batch.image)
     assert batch.labels is not None
