@@ -31,7 +31,15 @@ def __getattr__(name: str) -> Callable[..., Summary]:
     """
     if name not in TASKS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    made = function_of(f"api.{name}", options_of(name), _run_task, does=TASKS[name].does, inputs=Inputs)
+    options = options_of(name)
+    made = function_of(
+        f"api.{name}",
+        options,
+        _run_task,
+        does=TASKS[name].does,
+        inputs=Inputs,
+        inputs_help=options.inputs_help,
+    )
     globals()[name] = made
     return made
 
@@ -85,6 +93,7 @@ list_faces = function_of(
     _list_faces,
     does="Every face of every input: input, face (its index, best first), score, box (left, top, right, bottom).",
     inputs=Inputs,
+    inputs_help=FaceOptions.inputs_help,
     only=("recursive", "detector", "detector_threshold", "max_pixels", "shard", "stdin", "on_event"),
 )
 

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.events import SCHEMA, Event, ImageDone, Notice, Progress, Summary
-from pixel2style2pixel_cli.options.messages import Colour
 from pixel2style2pixel_cli.wording import aligned, clean, duration, file_size, record_lines, share
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bar
+
+    from pixel2style2pixel_cli.options.messages import Colour
 
 Mode = Literal["human", "json", "quiet"]
 Style = Literal["red", "yellow", "green", "dim"]

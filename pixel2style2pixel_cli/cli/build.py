@@ -80,7 +80,7 @@ def _annotation(declared: Declaration) -> Any:
     option = typer.Option(
         *declared.flags, metavar=declared.metavar, help=declared.help, rich_help_panel=declared.section,
         show_default=declared.default_means or True, is_eager=declared.name == "config",
-        callback=apply_config if declared.name == "config" else _reader(declared),
+        callback=_configurer(declared) if declared.name == "config" else _reader(declared),
         autocompletion=_completion(kind.choices) if kind.choices else None,
     )  # fmt: skip
     return Annotated[list[Any] if kind.many or kind.pairs else Any, option]
@@ -116,6 +116,16 @@ def _reader(declared: Declaration) -> Callable[[typer.Context, Any], Any]:
             raise refusal(declared.spelling, error, kind, help_line(context)) from None
 
     return read
+
+
+def _configurer(declared: Declaration) -> Callable[[typer.Context, Any], Any]:
+    """Reads ``--config``, then the defaults from the file that it names."""
+    read = _reader(declared)
+
+    def configure(context: typer.Context, value: Any) -> Any:
+        return apply_config(context, read(context, value))
+
+    return configure
 
 
 def _with_shortcuts(context: typer.Context, declared: Declaration, typed: dict[str, Any]) -> Any:

@@ -10,15 +10,16 @@ import typer
 
 from pixel2style2pixel_cli.cli.registry import all_specs, specs_of
 from pixel2style2pixel_cli.errors import UsageError
-from pixel2style2pixel_cli.options.configured import config_files, load_defaults
 from pixel2style2pixel_cli.options.messages import MessageOptions
 from pixel2style2pixel_cli.output import Output, ReportOptions
 
 
 def apply_config(context: typer.Context, value: str | None) -> str | None:
-    """Callback of ``--config``, read before all other options: fills the defaults of this command."""
+    """Fills the defaults of this command; ``value`` is what ``--config`` names, which is read before all else."""
     if context.resilient_parsing:
         return value
+    from pixel2style2pixel_cli.options.configured import config_files, load_defaults
+
     files = config_files(value, Path.cwd())
     name = command_name(context)
     # only a file can name options of other commands

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from pixel2style2pixel_cli.cli.spec import CommandSpec
 from pixel2style2pixel_cli.tasks.table import TASKS
+
+if TYPE_CHECKING:
+    from pixel2style2pixel_cli.cli.spec import CommandSpec
 
 # The help of every command that is no task; the module of each has its name, and lists its commands.
 OTHERS = {

@@ -19,7 +19,7 @@ QUIET_MESSAGES = ("json", "quiet", "color", "config")
 PLAIN_MESSAGES = ("json", "color", "config")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class Given:
     """What a command was given: the values of its declarations by name, whoever gave them."""
 
@@ -32,7 +32,7 @@ class Given:
         return kind(**{declared.name: self.values[declared.name] for declared in declarations_of(kind)})
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class CommandSpec:
     """One command: its dotted name, its help, what it takes, and the function that does it and returns the exit code.
 

@@ -10,7 +10,6 @@ from typing import Any
 from pixel2style2pixel_cli.cli.spec import CommandSpec, Given
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import SCHEMA, Event, ImageDone, Summary
-from pixel2style2pixel_cli.jobs.expand import DEFAULT_FOLDER
 from pixel2style2pixel_cli.options.declare import FACES, REQUIRED, RUN, declarations_of, declare
 from pixel2style2pixel_cli.options.task import FaceOptions, TaskOptions, read_stdin
 from pixel2style2pixel_cli.output import Output
@@ -56,6 +55,8 @@ def task_spec(name: str) -> CommandSpec:
 
 
 def _run(options: type[TaskOptions], given: Given) -> int:
+    from pixel2style2pixel_cli.jobs.expand import DEFAULT_FOLDER
+
     output, values = given.output, given.values
     output.report = replace(
         output.report,

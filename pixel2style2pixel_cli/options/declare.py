@@ -31,7 +31,7 @@ _WRITTEN = "p2s2p"
 _FOUND: dict[type, tuple[Declaration, ...]] = {}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class Shortcut:
     """A flag that stands for one value of an option."""
 
@@ -40,7 +40,7 @@ class Shortcut:
     help: str
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class Declaration:
     """All there is to know about one option.
 

@@ -31,7 +31,8 @@ class Unexpected(ValueError):
         self.value, self.expected = value, expected
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+# Compared by nobody, and every start of the command line pays for what is generated.
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class Kind:
     """The values of one option.
 

@@ -22,13 +22,15 @@ def function_of(
     *,
     does: str,
     inputs: object = None,
+    inputs_help: str = "",
     by_place: Sequence[str] = (),
     only: Sequence[str] | None = None,
 ) -> Callable[..., Result]:
     """A function ``name`` whose keywords are the fields of ``options``, or those named by ``only``.
 
-    ``act`` gets the checked options; where ``inputs`` is a type, the function takes inputs first and ``act`` gets them
-    before the options. Fields in ``by_place`` may be given without their names. ``does`` is the first line of the help.
+    ``act`` gets the checked options; where ``inputs`` is a type, the function takes inputs first, which ``inputs_help``
+    explains, and ``act`` gets them before the options. Fields in ``by_place`` may be given without their names.
+    ``does`` is the first line of the help.
     """
     signature = _signature(options, inputs, by_place, only)
 
@@ -38,7 +40,8 @@ def function_of(
         return act(*first, validate(options(**values), name))
 
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = _describe(options, does, list(signature.parameters))
+    text = f"inputs: {inputs_help}" if inputs_help else ""
+    call.__doc__ = _describe(options, does, text, list(signature.parameters))
     call.__signature__ = signature  # type: ignore[attr-defined]
     return call
 
@@ -57,12 +60,16 @@ def _signature(options: type, inputs: object, by_place: Sequence[str], only: Seq
     return inspect.Signature(parameters)
 
 
-def _describe(options: type, does: str, names: Sequence[str]) -> str:
-    """What a function does, then one paragraph for each of its options."""
-    lines = [does, "", inspect.cleandoc(options.__doc__ or "")]
+def _describe(options: type, does: str, inputs: str, names: Sequence[str]) -> str:
+    """What a function does, then one paragraph for each thing it takes."""
+    lines = [does, "", inspect.cleandoc(options.__doc__ or ""), *(["", *_wrapped(inputs)] if inputs else ())]
     for declared in declarations_of(options):
         if declared.name in names:
             default = declared.default_means or repr(declared.default)
             text = f"{declared.name}: {declared.help}{'' if declared.required else f' Default: {default}.'}"
-            lines += ["", *textwrap.wrap(text, 116, subsequent_indent="    ")]
+            lines += ["", *_wrapped(text)]
     return "\n".join(lines)
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, 116, subsequent_indent="    ")

@@ -1,4 +1,4 @@
-"""Inpainting: what a mask hides of a face is made up (pSp, appendix; methods.md 4.5)."""
+"""Inpainting: the masked part of a face is filled in (pSp, appendix; methods.md 4.5)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EXAMPLES = (
 class InpaintOptions(FaceOptions):
     """Options of ``inpaint``.
 
-    ``mask`` is a picture for all inputs, white where it is to be made up, or a folder of such pictures with the names
+    ``mask`` is a picture for all inputs, white where it is to be filled in, or a folder of such pictures with the names
     of the inputs; ``mask_colour`` is a colour painted over the photographs instead. ``keep`` leaves everything outside
     the mask as it was.
     """
@@ -119,7 +119,7 @@ class Blank:
         return replace(found, crop=blanked[..., :3], encoder_pixels=blanked, hole=large)
 
     def _mask_of(self, photo: Photo, relative: str) -> NDArray[np.bool_]:
-        """Where this photograph is to be made up, at the photograph's size."""
+        """Where this photograph is to be filled in, at the photograph's size."""
         from pixel2style2pixel_cli.files.image import read_levels
         from pixel2style2pixel_cli.inputs.masked import mask_of_colour, read_mask
 
