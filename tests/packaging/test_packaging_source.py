@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pixel2style2pixel_cli"
-FOLDERS = (".ci", "benchmarks", "docs", "models", "pixel2style2pixel_cli", "tests")
+FOLDERS = (".ci", ".github", "benchmarks", "docs", "models", "pixel2style2pixel_cli", "tests")
 CACHES = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".import_linter_cache"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PYTHON = [*MODULES, *sorted((ROOT / "tests").rglob("*.py"))]
