@@ -25,25 +25,23 @@ FORMATS: dict[str, ImageFormat] = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg",
 class FoundFace:
     """Where a face is in its photograph.
 
-    ``index`` counts the faces, best first. ``box`` is (left, top, right, bottom) and ``points`` (68, 2) are its
-    landmarks, in pixels of the photograph. ``matrix`` (3, 3) maps them to pixels of the crop the encoder saw, of side
-    ``crop_size``; None where there was no face to look for.
+    ``index`` counts the faces, best first. ``points`` (68, 2) are its landmarks, in pixels of the photograph.
+    ``matrix`` (3, 3) maps them to pixels of the crop the encoder saw, of side ``crop_size``. Each is None where there was no face
+    to look for.
     """
 
     index: int | None
     points: NDArray[np.float64] | None = None
     matrix: NDArray[np.float64] | None = None
     crop_size: int | None = None
-    box: tuple[float, float, float, float] | None = None
-    score: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class Result:
     """One picture made by a session.
 
     ``array`` is uint8 (R, R, 3) RGB; ``codes`` (N, D), float32, are the rows in W+ it was drawn from, for the generator
-    whose digest is ``generator``. ``crop`` is what the encoder saw, uint8 (S, S, 3). ``variant`` says which of several
+    whose digest is ``generator``. ``crop`` is what the encoder saw, uint8 (S, S, 3), ``hole`` whether a part of it was to be filled in. ``variant`` says which of several
     pictures of one input it is.
     """
 
@@ -54,7 +52,21 @@ class Result:
     crop: NDArray[np.uint8] | None = None
     photo: NDArray[np.uint8] | None = None
     variant: Variant = SINGLE
+    hole: bool = False
     made: Recipe | None = None
+
+    def __repr__(self) -> str:
+        """Sizes instead of numbers: a notebook shows results in lists."""
+        face = "" if self.face is None or self.face.index is None else f", face {self.face.index}"
+        variant = f", {self.variant.label}" if self.variant.key else ""
+        rows, width = self.codes.shape
+        return f"Result({self.array.shape[1]} x {self.array.shape[0]}, {rows} rows of {width}{face}{variant})"
+
+    def _repr_png_(self) -> bytes:
+        """The picture itself, where a notebook asks for it."""
+        from pixel2style2pixel_cli.files.image import encode_image
+
+        return encode_image(self.array, "png")
 
     @property
     def image(self) -> Image.Image:
@@ -83,7 +95,14 @@ class Result:
                 "there is no photograph that this picture could be put back into",
                 "paste works on pictures made from a face in a photograph",
             )
-        pasted = paste_face(self.photo, self.array, face.matrix, crop_size=face.crop_size, original_crop=self.crop)
+        pasted = paste_face(
+            self.photo,
+            self.array,
+            face.matrix,
+            crop_size=face.crop_size,
+            original_crop=self.crop,
+            match_colours=not self.hole,  # a hole has no colours to match
+        )
         return Image.fromarray(pasted)
 
     def save(self, path: str | Path) -> Path:

@@ -118,6 +118,7 @@ class MemoryTask:
                         crop=face.crop,
                         photo=photo.pixels if face.codes is None else None,
                         variant=picture.variant,
+                        hole=face.hole is not None,
                         made=made,
                     )
                 )
