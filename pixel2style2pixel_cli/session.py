@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pixel2style2pixel_cli.errors import P2S2PError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
 from pixel2style2pixel_cli.options.declare import FACES, OWN, STYLES, declarations_of
+from pixel2style2pixel_cli.options.shared import Dtype
 from pixel2style2pixel_cli.options.task import TaskOptions
 from pixel2style2pixel_cli.options.validate import validate
 from pixel2style2pixel_cli.result import Result
@@ -52,11 +53,13 @@ class Session:
         model: str | Path = "auto",
         *,
         device: str = "auto",
-        dtype: str = "auto",
+        dtype: Dtype = "auto",
         batch_size: int | Literal["auto"] = "auto",
         on_event: OnEvent = ignore_event,
     ) -> None:
-        self.model, self.on_event = str(model), on_event
+        told = TaskOptions(model=str(model), device=device, dtype=dtype, batch_size=batch_size)
+        validate(told, "load")
+        self.model, self.on_event = told.model, on_event
         self._device, self._dtype, self._batch_size = device, dtype, batch_size
         self._engines: dict[tuple[Path, object], Engine] = {}
         self._ready: dict[tuple[object, ...], MemoryTask] = {}
@@ -303,7 +306,7 @@ def load(
     model: str | Path = "auto",
     *,
     device: str = "auto",
-    dtype: str = "auto",
+    dtype: Dtype = "auto",
     batch_size: int | Literal["auto"] = "auto",
     on_event: OnEvent = ignore_event,
 ) -> Session:

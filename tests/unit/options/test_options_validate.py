@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pixel2style2pixel_cli import api
+from pixel2style2pixel_cli import api, load
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.jobs import start
 from pixel2style2pixel_cli.options.validate import input_list
@@ -95,3 +95,10 @@ def test_help_lists_every_function() -> None:
         function = getattr(api, name)
         options = [p.name for p in inspect.signature(function).parameters.values() if p.name not in ("inputs", "ask")]
         assert all(f"\n{option}: " in function.__doc__ for option in options if option not in ("stdin", "on_event"))
+
+
+def test_a_session_checks_what_it_is_made_with() -> None:
+    with pytest.raises(UsageError, match="batch_size is 0, expected auto or a whole number of at least 1"):
+        load(batch_size=0)
+    with pytest.raises(UsageError, match="dtype is 'half', expected auto, float32, bfloat16 or float16"):
+        load(dtype="half")  # type: ignore[arg-type]
