@@ -239,7 +239,7 @@ train_encoder = function_of(
 
 
 def _load_detector(name: str, threshold: float) -> Detector:
-    from pixel2style2pixel_cli.face.detect import load_detector
+    from pixel2style2pixel_cli.face.detectors import load_detector
     from pixel2style2pixel_cli.zoo.landmarks import find_landmarks
 
     return load_detector(name, landmarks=find_landmarks(), threshold=threshold)

@@ -26,8 +26,8 @@ class FoundFace:
     """Where a face is in its photograph.
 
     ``index`` counts the faces, best first. ``points`` (68, 2) are its landmarks, in pixels of the photograph.
-    ``matrix`` (3, 3) maps them to pixels of the crop the encoder saw, of side ``crop_size``. Each is None where there was no face
-    to look for.
+    ``matrix`` (3, 3) maps them to pixels of the crop the encoder saw, of side ``crop_size``. Each is None where there
+    was no face to look for.
     """
 
     index: int | None
@@ -41,8 +41,8 @@ class Result:
     """One picture made by a session.
 
     ``array`` is uint8 (R, R, 3) RGB; ``codes`` (N, D), float32, are the rows in W+ it was drawn from, for the generator
-    whose digest is ``generator``. ``crop`` is what the encoder saw, uint8 (S, S, 3), ``hole`` whether a part of it was to be filled in. ``variant`` says which of several
-    pictures of one input it is.
+    whose digest is ``generator``. ``crop`` is what the encoder saw, uint8 (S, S, 3), ``hole`` whether a part of it was
+    to be filled in. ``variant`` says which of several pictures of one input it is.
     """
 
     array: NDArray[np.uint8]

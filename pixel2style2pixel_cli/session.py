@@ -219,7 +219,7 @@ class Session:
         return self._engines[key]
 
     def _detector(self, name: str, threshold: float) -> Detector:
-        from pixel2style2pixel_cli.face.detect import load_detector
+        from pixel2style2pixel_cli.face.detectors import load_detector
         from pixel2style2pixel_cli.zoo.landmarks import find_landmarks
 
         self._require_open()

@@ -1,11 +1,10 @@
-"""Faces in a photograph: the protocol of a detector, its registry, and the choice among several faces."""
+"""Faces in a photograph: the protocol of a detector, and the choice among several faces."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -43,22 +42,6 @@ class Detector(Protocol):
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
         """Faces of a uint8 (H, W, 3) RGB photograph, best first."""
         ...
-
-
-def _load_dlib(landmarks: Path, threshold: float) -> Detector:
-    from pixel2style2pixel_cli.face.dlib_detector import DlibDetector
-
-    return DlibDetector(landmarks, threshold)
-
-
-DETECTORS: dict[str, Callable[[Path, float], Detector]] = {"dlib": _load_dlib}
-
-
-def load_detector(name: str, *, landmarks: Path, threshold: float = 0.0) -> Detector:
-    """The detector of that name; UsageError lists the valid names."""
-    if name not in DETECTORS:
-        raise UsageError(f"unknown detector {name!r}", f"use one of: {', '.join(DETECTORS)}")
-    return DETECTORS[name](landmarks, threshold)
 
 
 def rank(face: Face) -> float:

@@ -1,4 +1,4 @@
-"""From a command's inputs and options to a finished run: model, plan, session, task."""
+"""From a command's inputs and options to a finished run: model, plan, session, executor."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Status, Summary
 from pixel2style2pixel_cli.files.image import IMAGE_SUFFIXES
+from pixel2style2pixel_cli.jobs.executors.table import find_executor
+from pixel2style2pixel_cli.jobs.job import Job
 from pixel2style2pixel_cli.jobs.plan import Plan, make_plan, parse_shard
 from pixel2style2pixel_cli.jobs.settled import report_settled
 from pixel2style2pixel_cli.options.task import TaskOptions
@@ -39,21 +41,8 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
     recipes = chosen.recipes(named)
     if not plan.todo and options.grid != "sheet":
         return _nothing_to_do(plan, recipes, chosen.label, on_event, started)
-
-    from pixel2style2pixel_cli.jobs.run import TaskRun
-
-    translator = session.translator(chosen, named)
-    engine = translator.engine
-    run = TaskRun(
-        translator,
-        plan,
-        RunOptions.of(options),
-        recipes.with_engine(dtype=engine.dtype_name, backend=engine.backend.name),
-        stdin=options.stdin,
-        stdout=options.stdout,
-        on_event=on_event,
-    )
-    return run.run(started)
+    job = Job(session=session, chosen=chosen, inputs=named, plan=plan, recipes=recipes, started=started)
+    return find_executor("local")(job)
 
 
 def _plan(inputs: Sequence[str], options: TaskOptions, card: Card, *, kept: Sequence[str]) -> Plan:

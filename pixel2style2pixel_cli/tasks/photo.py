@@ -131,7 +131,7 @@ def photo_task(
 
 
 def _find_detector(options: FaceOptions) -> Detector | None:
-    from pixel2style2pixel_cli.face.detect import load_detector
+    from pixel2style2pixel_cli.face.detectors import load_detector
     from pixel2style2pixel_cli.zoo.landmarks import find_landmarks
 
     if options.align == "never":

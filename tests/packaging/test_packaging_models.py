@@ -186,7 +186,7 @@ def test_bundled_encoder_runs_in_both_precisions(card: Card) -> None:
 @pytest.mark.parametrize("card", [card for card in BUNDLED if "invert" in card.tasks], ids=named)
 def test_bundled_model_finds_a_face_in_a_photograph(card: Card, tmp_path: Path) -> None:
     """NASA portrait of Eileen Collins, public domain, part of scikit-image."""
-    from pixel2style2pixel_cli.face.detect import load_detector
+    from pixel2style2pixel_cli.face.detectors import load_detector
 
     data = pytest.importorskip("skimage.data")
     Image.fromarray(data.astronaut()).save(tmp_path / "photo.png")

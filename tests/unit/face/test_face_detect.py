@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pixel2style2pixel_cli.errors import NoFaceError, UsageError
-from pixel2style2pixel_cli.face.detect import Face, best_first, choose_faces, load_detector, rank
+from pixel2style2pixel_cli.face.detect import Face, best_first, choose_faces, rank
+from pixel2style2pixel_cli.face.detectors import load_detector
 
 
 def face(left: float, size: float, score: float) -> Face:

@@ -12,7 +12,8 @@ from PIL import Image
 
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError, ShapeError
 from pixel2style2pixel_cli.face import dlib_detector
-from pixel2style2pixel_cli.face.detect import Detector, Face, choose_faces, load_detector, rank
+from pixel2style2pixel_cli.face.detect import Detector, Face, choose_faces, rank
+from pixel2style2pixel_cli.face.detectors import load_detector
 from pixel2style2pixel_cli.face.dlib_detector import DlibDetector
 
 
