@@ -43,6 +43,6 @@ def parse_seeds(given: Sequence[int | str]) -> tuple[int, ...]:
         if last < first:
             raise UsageError(f"the seeds {text} are not a valid range", "write the smaller number first, as in 0-7")
         if len(seeds) + last - first >= MOST_SEEDS:
-            raise UsageError(f"{text} are more than {MOST_SEEDS} style samples", "ask for fewer at a time")
+            raise UsageError(f"{text} asks for more than {MOST_SEEDS} styles", "use fewer seeds at a time")
         seeds.extend(range(first, last + 1))
     return tuple(dict.fromkeys(seeds))

@@ -72,7 +72,8 @@ def choose_faces(faces: Sequence[Face], choice: str) -> list[tuple[int, Face]]:
         if index >= len(numbered):
             many = "1 face was" if len(numbered) == 1 else f"{len(numbered)} faces were"
             raise NoFaceError(
-                f"face {index} asked for, {many} found", f"use --face 0 to {len(numbered) - 1}, see --list-faces"
+                f"there is no face {index}: {many} found, numbered from 0",
+                "type --list-faces to see them, then choose one",
             )
         return [numbered[index]]
     if choice == "best":

@@ -96,7 +96,7 @@ def parse_recipe(text: str) -> Recipe:
     except ValueError as error:
         raise InputError(f"the recipe is not JSON: {error}", "the file was changed by another program") from error
     if not isinstance(data, dict) or not isinstance(data.get("schema"), int):
-        raise InputError("the text is not a recipe of p2s2p", "only files written by p2s2p carry one")
+        raise InputError("the text is not a recipe of p2s2p", "only files written by p2s2p contain a recipe")
     if data["schema"] > SCHEMA:
         found = f"the recipe has schema {data['schema']}, and this version reads up to {SCHEMA}"
         raise InputError(found, "update p2s2p")

@@ -105,7 +105,10 @@ def one_hot(maps: NDArray[np.uint8], n: int) -> NDArray[np.float32]:
     """Maps (B, H, W) of class numbers below ``n`` as float32 (B, n, H, W) in {0, 1}."""
     check_shape(maps, (None, None, None), "label maps")
     if maps.size and int(maps.max()) >= n:
-        raise ShapeError(f"the label maps hold class {int(maps.max())}, expected 0 to {n - 1}", "name their schema")
+        raise ShapeError(
+            f"the label maps hold class {int(maps.max())}, expected 0 to {n - 1}",
+            "check which schema the maps were drawn in",
+        )
     classes = np.arange(n, dtype=np.uint8)[:, None, None]
     return np.equal(maps[:, None], classes).astype(np.float32)
 
@@ -214,9 +217,9 @@ def _unknown(found: dict[str, int], schema: LabelSchema, name: str, kind: str, e
     """The error for values outside the schema, the most frequent first."""
     if len(found) > _PHOTOGRAPH:
         return InputError(
-            f"{name} is no label map: it has {len(found)} {kind}s that {schema.name} does not have, as photographs and "
+            f"{name} is not a label map: it has {len(found)} {kind}s that {schema.name} does not have, as photographs and "
             "JPEG files do",
-            "give the label map itself, saved as PNG; it cannot be had from a photograph or restored from JPEG",
+            "give the label map itself, saved as PNG; it cannot be made from a photograph or restored from JPEG",
         )
     ordered = sorted(found.items(), key=lambda item: -item[1])
     shown = [f"{value} ({count} pixel{'s' * (count != 1)})" for value, count in ordered[:_SHOWN]]

@@ -55,7 +55,7 @@ def _on_background(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8], name: st
     white = float((seen >= 128).mean()) if seen.size else 1.0
     if _STRAY < white < 1.0 - _STRAY:
         raise InputError(
-            f"{name} has black, white and transparent parts, and which are to be filled is not clear",
+            f"{name} has black, white and transparent parts, so it is not clear what is to be filled",
             "save it without transparency, white where it is to be filled",
         )
     opacity = alpha / np.float32(255)
@@ -68,7 +68,9 @@ def check_mask(mask: Mask, *, name: str) -> None:
     if not mask.any():
         raise InputError(f"{name} covers nothing, so there is nothing to fill", "paint what is to be filled white")
     if mask.all():
-        raise InputError(f"{name} covers the whole picture, so nothing is left to go by", "leave the known part black")
+        raise InputError(
+            f"{name} covers the whole picture, so nothing of the face is known", "leave the known part black"
+        )
 
 
 def parse_colour(text: str) -> tuple[int, int, int]:

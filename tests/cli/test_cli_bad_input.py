@@ -126,7 +126,7 @@ def test_aligned_input_that_is_not_square(real: Call, folder: Path) -> None:
         (["in", "--model", "nobody"], 4, "no model is called 'nobody'"),
         (["in", "--model", "tiny-generator"], 2, "the model tiny-generator cannot invert"),
         (["in", "--detector", "nobody"], 2, "unknown detector 'nobody'"),
-        (["in", "--device", "cuda:99"], 5, "device cuda:99 asked for"),
+        (["in", "--device", "cuda:99"], 5, "there is no device cuda:99"),
         (["in", "--device", "toaster"], 2, "unknown device 'toaster'"),
         (["in", "--dtype", "float16", "--device", "cpu"], 2, "float16 is slow"),
     ],

@@ -177,7 +177,7 @@ def test_several_faces(real: Call, folder: Path) -> None:
     assert np.array_equal(pixels(folder / "best.png"), pixels(folder / "all" / "two_face0.png"))
     assert np.array_equal(pixels(folder / "second.png"), pixels(folder / "all" / "two_face1.png"))
     third = real("invert", "two.png", "-o", "third.png", "--face", "2")
-    assert third.code == 3 and "face 2 asked for, 2 faces were found" in third.err
+    assert third.code == 3 and "there is no face 2: 2 faces were found" in third.err
 
 
 def test_noise_comes_from_the_seed(real: Call, folder: Path) -> None:

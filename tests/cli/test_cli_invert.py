@@ -189,7 +189,7 @@ def test_list_faces(p2s2p: Call, api: FakeApi) -> None:
         (UsageError("output a.png exists", "use --overwrite"), 2),
         (MissingError("model psp is not installed", "p2s2p models import psp FILE"), 4),
         (IntegrityError("psp.pt has another hash", "fetch it again"), 4),
-        (DeviceError("device cuda:3 asked for", "use --device cpu"), 5),
+        (DeviceError("there is no device cuda:3", "use --device cpu"), 5),
     ],
 )
 def test_errors_are_two_lines_and_a_code(p2s2p: Call, api: FakeApi, error: UsageError, code: int) -> None:

@@ -197,7 +197,7 @@ def test_one_row_of_w_stands_for_all(real: Call, folder: Path, faces: dict[str, 
         ),
         (["toonify", "a.png", "--mix-seed", "x"], "the seed 'x' is not a whole number"),
         (["toonify", "a.png", "--mix-seed", "5-1"], "the seeds 5-1 are not a valid range"),
-        (["toonify", "a.png", "--mix-seed", "0-99999"], "0-99999 are more than 10000 style samples"),
+        (["toonify", "a.png", "--mix-seed", "0-99999"], "0-99999 asks for more than 10000 styles"),
         (["toonify", "a.png", "--mix-seed", "9" * 5000], f"the seed '{'9' * 5000}' is not"),
     ],
 )

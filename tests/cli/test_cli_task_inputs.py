@@ -90,7 +90,7 @@ def save_map(path: Path, labels: np.ndarray) -> None:
         (lambda: np.where(label_map() == 4, 255, label_map()), "255 (12 pixels); expected 0 to 18", "'ignore'"),
         (lambda: np.where(label_map() == 4, np.uint16(700), label_map()), "700 (12 pixels)", "check the schema"),
         (lambda: label_map()[:20], "is 32 x 20, expected a square label map", "crop it"),
-        (lambda: np.asarray(photo()), "is no label map: it has ", "give the label map itself"),
+        (lambda: np.asarray(photo()), "is not a label map: it has ", "give the label map itself"),
         (lambda: np.zeros((32, 32, 4), np.uint8), "is partly transparent", "save it without transparency"),
     ],
 )

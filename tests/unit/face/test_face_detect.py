@@ -55,7 +55,7 @@ def test_choices(choice: str, expected: list[tuple[int, float]]) -> None:
 
 
 def test_index_out_of_range_is_a_missing_face() -> None:
-    with pytest.raises(NoFaceError, match="face 4 asked for, 4 faces were found") as caught:
+    with pytest.raises(NoFaceError, match="there is no face 4: 4 faces were found") as caught:
         choose_faces(FACES, "4")
     assert "--face 0 to 3" in caught.value.hint
 
