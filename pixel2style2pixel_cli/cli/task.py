@@ -28,7 +28,7 @@ class RunFlags:
     """What only the command line is told about a run."""
 
     ignore_failures: bool = declare(
-        False, "--ignore-failures", section=RUN, help="Exit 0 even where inputs failed or had no face."
+        False, "--ignore-failures", section=RUN, help="Exit with 0 even if inputs failed or had no face."
     )
 
 
@@ -118,4 +118,4 @@ def _check_stdout(output: Output) -> None:
     if output.report.mode == "json":
         raise UsageError("--json and -o - both want standard output", "write the picture to a file: -o face.png")
     if output.stdout.isatty():
-        raise UsageError("standard output is a terminal, and a PNG is no text", "redirect it: -o - > face.png")
+        raise UsageError("standard output is a terminal, which cannot show a PNG", "redirect it: -o - > face.png")

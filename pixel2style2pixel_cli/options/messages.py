@@ -15,17 +15,26 @@ class MessageOptions:
     """Only typed: the Python interface reports events instead."""
 
     json: bool = declare(
-        False, "--json", section=MESSAGES, help="JSON Lines on standard output, all else on standard error."
+        False,
+        "--json",
+        section=MESSAGES,
+        help="Print JSON Lines to standard output, everything else to standard error.",
     )
-    quiet: bool = declare(False, "-q", "--quiet", section=MESSAGES, help="Errors only.")
+    quiet: bool = declare(False, "-q", "--quiet", section=MESSAGES, help="Print errors only.")
     verbose: int = declare(
-        0, "-v", "--verbose", section=MESSAGES, counted=True, minimum=0, help="One line per file; -vv adds timings."
+        0,
+        "-v",
+        "--verbose",
+        section=MESSAGES,
+        counted=True,
+        minimum=0,
+        help="Print one line per file; -vv adds timings.",
     )
     color: Colour = declare(
         "auto", "--color", metavar="WHEN", section=MESSAGES,
-        help="auto (terminal, NO_COLOR, FORCE_COLOR), always or never.",
+        help="Colours: auto (terminal, NO_COLOR, FORCE_COLOR), always or never.",
     )  # fmt: skip
     config: str | None = declare(
         None, "--config", metavar="FILE", section=MESSAGES, path=True, configured=False,
-        help="TOML file of defaults, in place of ./p2s2p.toml and the user file.",
+        help="TOML file with defaults, instead of ./p2s2p.toml and the user's file.",
     )  # fmt: skip

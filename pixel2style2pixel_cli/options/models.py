@@ -14,14 +14,14 @@ from pixel2style2pixel_cli.options.declare import MODEL, REQUIRED, RUN, declare
 class OneModel:
     """One model by its name."""
 
-    name: str = declare(REQUIRED, metavar="NAME", help="A name from models list.")
+    name: str = declare(REQUIRED, metavar="NAME", help="A name from p2s2p models list.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class SomeModels:
     """Models by their names."""
 
-    names: Sequence[str] = declare(REQUIRED, metavar="NAME", help="Names from models list.")
+    names: Sequence[str] = declare(REQUIRED, metavar="NAME", help="Names from p2s2p models list.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
@@ -29,7 +29,7 @@ class VerifyOptions:
     """Which models are verified."""
 
     names: Sequence[str] | None = declare(
-        None, metavar="NAME", help="Names from models list; all installed ones without any."
+        None, metavar="NAME", help="Names from p2s2p models list; without any, all installed models."
     )
 
 
@@ -43,7 +43,7 @@ class PullOptions(SomeModels):
 
     accept_licence: bool = declare(
         False, "--accept-licence", "--accept-license", section=RUN,
-        help="Accept the terms shown before weights are fetched.",
+        help="Accept the terms that are shown before weights are fetched.",
     )  # fmt: skip
     offline: bool = declare(False, "--offline", section=RUN, help="Never open a connection.")
     ask: Callable[[str], bool] | None = None
@@ -62,16 +62,21 @@ class BlendOptions:
     """Two generators, and the one that is made of them."""
 
     structure: str = declare(
-        REQUIRED, metavar="STRUCTURE", path=True, help="Generator of shapes: a name from models list, or its file."
+        REQUIRED,
+        metavar="STRUCTURE",
+        path=True,
+        help="Generator of shapes: a name from p2s2p models list, or its file.",
     )
-    look: str = declare(REQUIRED, metavar="LOOK", path=True, help="Generator of the manner, built like the first.")
-    name: str = declare(REQUIRED, metavar="NAME", help="What the new model is called.")
+    look: str = declare(
+        REQUIRED, metavar="LOOK", path=True, help="Generator of colours and texture, of the same sizes as the first."
+    )
+    name: str = declare(REQUIRED, metavar="NAME", help="Name of the new model.")
     at: int = declare(
         REQUIRED, "--at", metavar="RES", section=MODEL, minimum=1, help="First resolution that LOOK draws, such as 32."
     )
     width: float = declare(
         0.0, "--width", metavar="W", section=MODEL, minimum=0,
-        help="Doublings of resolution that mix both; 0 switches.",
+        help="Over how many doublings of resolution both are mixed; 0 changes over at once.",
     )  # fmt: skip
 
 

@@ -13,11 +13,13 @@ LARGEST_SEED = 2**63 - 1  # what torch takes
 
 def declare_device() -> str:
     """The device of a task or a training."""
-    return declare("auto", "--device", metavar="DEVICE", section=MODEL, help="auto, cpu, cuda, cuda:N or mps.")
+    return declare(
+        "auto", "--device", metavar="DEVICE", section=MODEL, help="Where to compute: auto, cpu, cuda, cuda:N or mps."
+    )
 
 
 def declare_seed() -> int:
     """The seed of a task or a training."""
     return declare(
-        0, "--seed", metavar="N", section=MODEL, minimum=0, maximum=LARGEST_SEED, help="Seed of everything random."
+        0, "--seed", metavar="N", section=MODEL, minimum=0, maximum=LARGEST_SEED, help="Seed for everything random."
     )

@@ -30,7 +30,7 @@ ImageFormat = Literal["png", "jpg", "webp"]
 
 MAX_PIXELS = 200_000_000
 
-INPUTS_HELP = ": files, folders, quoted globs, - for standard input, @list.txt for a list of paths."
+INPUTS_HELP = ": files, folders, quoted patterns, - for standard input, @list.txt for a list of paths."
 
 
 def read_stdin() -> bytes:
@@ -62,30 +62,30 @@ class TaskOptions:
 
     out: str | Path | None = declare(
         None, "-o", "--out", metavar="OUT", section=OUTPUT, default_means="p2s2p-out/COMMAND",
-        help="A folder; for one input also a file, or - for PNG bytes on standard output.",
+        help="Output folder; for one input also a file name, or - to write a PNG to standard output.",
     )  # fmt: skip
     recursive: bool = declare(False, "-r", "--recursive", section=OUTPUT, help="Search subfolders too.")
     existing: Existing = declare(
         "error", "--existing", metavar="POLICY", section=OUTPUT,
         shortcuts=(
-            Shortcut(flag="--skip-existing", value="skip", help="Short for --existing skip: resume."),
-            Shortcut(flag="--overwrite", value="overwrite", help="Short for --existing overwrite."),
+            Shortcut(flag="--skip-existing", value="skip", help="Same as --existing skip: continue an earlier run."),
+            Shortcut(flag="--overwrite", value="overwrite", help="Same as --existing overwrite."),
         ),
         help="What to do where an output exists already: error, skip, overwrite or rename.",
     )  # fmt: skip
     name: str = declare(
         "{stem}", "--name", metavar="TEMPLATE", section=OUTPUT,
-        help="Names of the outputs: {stem} {command} {model} {seed} {mix_seed} {index} {face}.",
+        help="Names of the outputs, from {stem} {command} {model} {seed} {mix_seed} {index} {face}.",
     )  # fmt: skip
     format: ImageFormat = declare(
-        "png", "--format", metavar="TYPE", section=OUTPUT, help="png, jpg or webp, for outputs in a folder."
+        "png", "--format", metavar="TYPE", section=OUTPUT, help="File type of outputs in a folder: png, jpg or webp."
     )
     save_latents: bool = declare(
-        False, "--save-latents", section=OUTPUT, help="Write the code of each face beside it, as .safetensors."
+        False, "--save-latents", section=OUTPUT, help="Also save the code of each face, as .safetensors."
     )
     grid: Grid = declare(
         "none", "--grid", metavar="KIND", section=OUTPUT,
-        help="none, pair (input beside output), row (all styles of an input) or sheet (all in one).",
+        help="Comparisons to save: none, pair (input and output), row (all styles of an input) or sheet (all).",
     )  # fmt: skip
     preview_input: bool = declare(
         False, "--preview-input", section=OUTPUT, help="Also save the picture that the encoder gets, as {stem}_input."
@@ -96,21 +96,27 @@ class TaskOptions:
     )  # fmt: skip
     metadata: bool = declare(
         True, "--metadata/--no-metadata", section=OUTPUT,
-        help="Store the recipe; the mark as synthetic is always stored.",
+        help="Store how the picture was made; the mark as synthetic is always stored.",
     )  # fmt: skip
     model: str = declare(
         "auto", "--model", metavar="NAME", section=MODEL, path=True,
-        help="auto (the best installed), a name from models list, or a model.toml.",
+        help="auto (the best installed one), a name from p2s2p models list, or a model.toml.",
     )  # fmt: skip
     device: str = declare_device()
-    dtype: Dtype = declare("auto", "--dtype", metavar="TYPE", section=MODEL, help="auto, float32, bfloat16 or float16.")
+    dtype: Dtype = declare(
+        "auto", "--dtype", metavar="TYPE", section=MODEL, help="Number format: auto, float32, bfloat16 or float16."
+    )
     seed: int = declare_seed()
     noise: Noise = declare(
-        "fixed", "--noise", metavar="KIND", section=MODEL, help="fixed (stored maps), random (from the seed) or off."
+        "fixed",
+        "--noise",
+        metavar="KIND",
+        section=MODEL,
+        help="Fine random detail: fixed (stored maps), random (from the seed) or off.",
     )
     mix_seed: Sequence[int | str] | None = declare(
         None, "--mix-seed", metavar="SEEDS", section=STYLES,
-        help="A random style for each seed: 3, or 10-13,20; repeatable. One output for each.",
+        help="One random style, and one output, for each seed: 3, or 10-13,20; repeatable.",
     )  # fmt: skip
     mix_layers: str | None = declare(
         None, "--mix-layers", metavar="ROWS", section=STYLES, default_means="the model's",
@@ -118,24 +124,24 @@ class TaskOptions:
     )  # fmt: skip
     mix_alpha: float = declare(
         1.0, "--mix-alpha", metavar="A", section=STYLES, minimum=0, maximum=1,
-        help="How far those rows go to the style; 1 replaces them.",
+        help="How far these rows move to the style; 1 replaces them.",
     )  # fmt: skip
     mix_truncation: float = declare(
         1.0, "--mix-truncation", metavar="P", section=STYLES, minimum=0, maximum=1,
-        help="Pull random styles towards the average; 1 does not.",
+        help="Pull random styles towards the average: 0 is the average, 1 leaves them.",
     )  # fmt: skip
     batch_size: int | Literal["auto"] = declare(
         "auto", "--batch-size", metavar="N", section=RUN, minimum=1,
-        help="auto, or how many faces at a time; results do not depend on it.",
+        help="How many faces at a time, or auto; results do not depend on it.",
     )  # fmt: skip
     dry_run: bool = declare(False, "-n", "--dry-run", section=RUN, help="Print what would be written, then stop.")
     shard: str | None = declare(
         None, "--shard", metavar="I/N", section=RUN,
-        help="Part I of N of the inputs; tasks of a SLURM job take theirs.",
+        help="Process part I of N of the inputs, from 0/N; in a SLURM job each task takes its own part.",
     )  # fmt: skip
     fail_fast: bool = declare(False, "--fail-fast", section=RUN, help="Stop at the first input that fails.")
     max_pixels: int = declare(
-        MAX_PIXELS, "--max-pixels", metavar="N", section=RUN, minimum=1, help="Refuse larger photographs."
+        MAX_PIXELS, "--max-pixels", metavar="N", section=RUN, minimum=1, help="Refuse pictures with more pixels."
     )
     stdin: Callable[[], bytes] = read_stdin
     stdout: Callable[[bytes], object] = write_stdout
@@ -189,20 +195,24 @@ class FaceOptions(TaskOptions):
 
     align: Align = declare(
         "auto", "--align", metavar="WHEN", section=FACES,
-        help="auto (leaves an aligned picture alone), always or never.",
+        help="Align faces: auto (unless they are aligned already), always or never.",
     )  # fmt: skip
     face: str = declare(
         "best", "--face", metavar="WHICH", section=FACES, choices=("best", "largest", "all", "left-to-right"),
         pattern=r"\d{1,9}", pattern_means="an index from 0",
-        help="best (by score and size), largest, all, left-to-right, or an index from 0.",
+        help="Faces to use: best (by score and size), largest, all, left-to-right, or an index from 0.",
     )  # fmt: skip
     on_no_face: OnNoFace = declare(
-        "skip", "--on-no-face", metavar="WHAT", section=FACES, help="skip, fail, or crop (takes the centred square)."
+        "skip",
+        "--on-no-face",
+        metavar="WHAT",
+        section=FACES,
+        help="Without a face: skip, fail, or crop (use the centred square).",
     )
-    detector: str = declare("dlib", "--detector", metavar="NAME", section=FACES, help="Face detector.")
+    detector: str = declare("dlib", "--detector", metavar="NAME", section=FACES, help="Name of the face detector.")
     detector_threshold: float = declare(
         0.0, "--detector-threshold", metavar="X", section=FACES,
-        help="Lowest score of a face; a lower one finds more faces, and more that are false.",
+        help="Minimum score of a face; a lower one finds more faces, but also more false ones.",
     )  # fmt: skip
     paste: bool = declare(False, "--paste", section=FACES, help="Put the result back into the photograph.")
     debug_align: bool = declare(False, "--debug-align", section=FACES, help="Also save the crop and the landmarks.")

@@ -16,7 +16,7 @@ class TrainingOptions:
     """What every training is told."""
 
     data: Sequence[str | Path] = declare(
-        REQUIRED, "--data", metavar="DIR", section=DATA, help="Folder of pictures; repeatable."
+        REQUIRED, "--data", metavar="DIR", section=DATA, help="Folder of training pictures; repeatable."
     )
     out: str | Path = declare(
         REQUIRED, "-o", "--out", metavar="RUNDIR", section=DATA, help="Run folder: checkpoints, logs, sample sheets."
@@ -24,15 +24,25 @@ class TrainingOptions:
     start: str | Path | None = declare(
         None, "--start", metavar="RUNDIR", section=DATA, help="Begin with the networks of another run."
     )
-    preset: str | None = declare(None, "--preset", metavar="NAME", section=DATA, help="Named set of values.")
+    preset: str | None = declare(
+        None,
+        "--preset",
+        metavar="NAME",
+        section=DATA,
+        help="Preset to begin with; the default is stylegan2-128, or psp-TASK for an encoder.",
+    )
     overrides: Mapping[str, str] | None = declare(
-        None, "--set", metavar="KEY=VALUE", section=DATA, help="Change one value of the preset; repeatable."
+        None,
+        "--set",
+        metavar="KEY=VALUE",
+        section=DATA,
+        help="Change one value of the preset, such as run.batch=16; repeatable.",
     )
     steps: int | None = declare(
-        None, "--steps", metavar="N", section=DATA, minimum=1, help="Steps in all, in place of the preset's."
+        None, "--steps", metavar="N", section=DATA, minimum=1, help="Number of steps, instead of the preset's."
     )
     resume: bool = declare(
-        True, "--resume/--no-resume", section=DATA, help="Go on where a matching run folder stopped."
+        True, "--resume/--no-resume", section=DATA, help="Continue where a matching run folder stopped."
     )
     check: bool = declare(False, "--check", section=DATA, help="Check the data, estimate memory and time, then stop.")
     device: str = declare_device()
@@ -51,10 +61,10 @@ class EncoderTrainingOptions(TrainingOptions):
 
     generator: str = declare(
         REQUIRED, "--generator", metavar="MODEL", section=DATA, path=True,
-        help="A name from models list, or the file of a generator.",
+        help="Generator to train for: a name from p2s2p models list, or a file.",
     )  # fmt: skip
     task: str = declare("invert", "--task", metavar="TASK", section=DATA, help="What it is trained for.")
     teacher: str | None = declare(
         None, "--teacher", metavar="MODEL", section=DATA, path=True,
-        help="An inversion model whose codes of the targets it learns; for losses.code.",
+        help="Inversion model whose codes of the targets are learned; used by losses.code.",
     )  # fmt: skip

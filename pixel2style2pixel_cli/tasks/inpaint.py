@@ -55,7 +55,7 @@ class InpaintOptions(FaceOptions):
         24, "--mask-tolerance", metavar="N", minimum=0, maximum=255,
         help="How far a pixel may be from that colour, in grey levels.",
     )  # fmt: skip
-    keep: bool = declare(True, "--keep/--no-keep", help="Leave what is outside the mask as it was.")
+    keep: bool = declare(True, "--keep/--no-keep", help="Keep what is outside the mask as it was.")
 
     def also_read(self, inputs: Sequence[str]) -> Sequence[str]:
         """The mask, or the folder of masks."""

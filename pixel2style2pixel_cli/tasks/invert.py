@@ -38,7 +38,7 @@ class InvertOptions(FaceOptions):
 
     optimize: int | None = declare(
         None, "--optimize", metavar="N", minimum=0, default_means="the model's",
-        help="Steps that optimise the code after the encoder.",
+        help="Steps that improve the code after the encoder.",
     )  # fmt: skip
 
     def with_model_defaults(self, card: Card) -> InvertOptions:

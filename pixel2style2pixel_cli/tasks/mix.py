@@ -40,7 +40,7 @@ class MixOptions(FaceOptions):
     examples: ClassVar[tuple[str, ...]] = EXAMPLES
     inputs: ClassVar[str] = "CONTENT STYLE"
     inputs_help: ClassVar[str] = (
-        "A photograph or latent, then styles: photographs, latents, folders, quoted globs, @list.txt."
+        "A photograph or latent, then styles: photographs, latents, folders, quoted patterns, @list.txt."
     )
     takes_latents: ClassVar[bool] = True
 

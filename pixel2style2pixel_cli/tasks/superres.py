@@ -40,7 +40,7 @@ class SuperresOptions(FaceOptions):
     on_no_face: OnNoFace = "crop"
     factor: int = declare(
         1, "--factor", metavar="N", minimum=1, maximum=LARGEST_FACTOR,
-        help=f"First make the face so many times smaller, 1 to {LARGEST_FACTOR}: for tests.",
+        help=f"First make the face this many times smaller, 1 to {LARGEST_FACTOR}: for tests.",
     )  # fmt: skip
 
     def make_task(self, model: Model, inputs: Sequence[Source]) -> Task:

@@ -54,8 +54,9 @@ steps = 2000
 "run.batch" = 16
 ```
 
-Unknown keys are errors, all of them reported at once. `--skip-existing` and `--overwrite` are for typing; here it is
-`existing = "skip"` or `existing = "overwrite"`.
+Unknown keys and wrong values are errors; all of them are reported at once. A path may begin with `~`, the home folder.
+`--skip-existing` and `--overwrite` are only for the command line; a file says `existing = "skip"` or
+`existing = "overwrite"`.
 
 | Variable | Stands for |
 | --- | --- |
