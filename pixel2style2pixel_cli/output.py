@@ -228,6 +228,8 @@ class Output:
             return self.paint(f"skipped {clean(image.input)} (exists: {clean(image.output or '')})", "dim")
         face = f" face {image.face}" if image.face else ""
         parts = [f"{clean(image.input)}{face} -> {clean(image.output or '')}"]
+        if image.message:
+            parts.append(clean(image.message))
         if self.report.verbosity > 1:
             if image.seconds is not None:
                 parts.append(f"{image.seconds:.3f} s")

@@ -15,7 +15,7 @@ from pixel2style2pixel_cli.errors import P2S2PError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
 from pixel2style2pixel_cli.options.declare import FACES, OWN, STYLES, declarations_of
 from pixel2style2pixel_cli.options.shared import Dtype
-from pixel2style2pixel_cli.options.task import TaskOptions
+from pixel2style2pixel_cli.options.task import SEVERAL, TaskOptions
 from pixel2style2pixel_cli.options.validate import validate
 from pixel2style2pixel_cli.result import Result
 from pixel2style2pixel_cli.seeds import image_seed
@@ -106,9 +106,10 @@ class Session:
 
         with self._lock:
             pixels = self._photo(image).pixels
-            found = choose_faces(self._detector("dlib", detector_threshold).detect(pixels), str(face))
+            faces = self._detector("dlib", detector_threshold).detect(pixels)
+            found = choose_faces(faces, str(face), every=detector_threshold < 0.0)
             crops = [align_face(pixels, each.points, output_size=size).crop for _, each in found]
-        return crops if face in ("all", "left-to-right") else crops[0]
+        return crops if face in SEVERAL else crops[0]
 
     # Codes
 

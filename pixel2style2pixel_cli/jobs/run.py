@@ -66,6 +66,7 @@ class TaskRun:
         self.writer = Writer(plan, options, recipes, generator_digest=model.generator_digest, stdout=stdout)
         self.counts: dict[Status, int] = {"ok": 0, "skipped": 0, "no_face": 0, "failed": 0}
         self.busy = 0.0
+        self.left_out = 0
         self._done = 0
 
     def run(self, started: float) -> Summary:
@@ -89,6 +90,7 @@ class TaskRun:
             writers.shutdown(wait=True, cancel_futures=True)
         if self.options.grid == "sheet" and self.writer.tiles.rows:
             self._write_sheet()
+        self._tell_left_out()
         seconds = time.perf_counter() - began
         return Summary(
             ok=self.counts["ok"],
@@ -103,6 +105,12 @@ class TaskRun:
             peak_bytes=peak_bytes(self.engine.device),
             busy_share=self.busy / seconds if todo else None,
         )
+
+    def _tell_left_out(self) -> None:
+        if self.left_out:
+            found = "1 detection was" if self.left_out == 1 else f"{self.left_out} detections were"
+            message = f"{found} left out as far weaker than the best face of the picture: -v says which"
+            self.on_event(Notice(message=f"{message}, --detector-threshold -0.1 takes every one"))
 
     def _write_sheet(self) -> None:
         """All pairs on one sheet, unless some were skipped: half a sheet must not replace a whole one."""
@@ -129,6 +137,7 @@ class TaskRun:
                     return
                 continue
             batch += [_Face(item, read, prepared) for prepared in read.prepared]
+            self.left_out += sum(prepared.left_out for prepared in read.prepared)
             if len(batch) * len(self.plan.variants) >= size:
                 self._draw(batch, waiting, writers)
             self._settle(waiting, keep=2 * size)
@@ -220,7 +229,7 @@ class TaskRun:
                     latent=written.latent,
                     seconds=round(first.seconds + written.seconds, 4),
                     aligned=prepared.aligned,
-                    message=prepared.warning,
+                    message=prepared.note,
                 )
             )
 

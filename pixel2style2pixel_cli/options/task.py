@@ -29,6 +29,7 @@ Existing = Literal["error", "skip", "overwrite", "rename"]
 ImageFormat = Literal["png", "jpg", "webp"]
 
 MAX_PIXELS = 200_000_000
+SEVERAL = ("all", "left-to-right")  # choices of --face that may give several faces
 
 INPUTS_HELP = ": files, folders, quoted patterns, - for standard input, @list.txt for a list of paths."
 
@@ -198,7 +199,7 @@ class FaceOptions(TaskOptions):
         help="Align faces: auto (unless they are aligned already), always or never.",
     )  # fmt: skip
     face: str = declare(
-        "best", "--face", metavar="WHICH", section=FACES, choices=("best", "largest", "all", "left-to-right"),
+        "best", "--face", metavar="WHICH", section=FACES, choices=("best", "largest", *SEVERAL),
         pattern=r"\d{1,9}", pattern_means="an index from 0",
         help="Faces to use: best (by score and size), largest, all, left-to-right, or an index from 0.",
     )  # fmt: skip
@@ -220,4 +221,4 @@ class FaceOptions(TaskOptions):
     @property
     def many_faces(self) -> bool:
         """Whether one input may give several outputs, numbered by face."""
-        return self.face in ("all", "left-to-right")
+        return self.face in SEVERAL

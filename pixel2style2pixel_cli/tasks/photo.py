@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pixel2style2pixel_cli.errors import InputError
 from pixel2style2pixel_cli.face.align import align_face, centre_crop, is_aligned
-from pixel2style2pixel_cli.face.detect import Detector, Face, choose_faces
+from pixel2style2pixel_cli.face.detect import Detector, Face, choose_faces, far_weaker
 from pixel2style2pixel_cli.files.image import Photo, read_image
 from pixel2style2pixel_cli.inputs.photo import resize_photo
-from pixel2style2pixel_cli.options.task import Align, FaceOptions, OnNoFace
+from pixel2style2pixel_cli.options.task import SEVERAL, Align, FaceOptions, OnNoFace
 from pixel2style2pixel_cli.tasks.base import CodeChange, Pixels, Prepared, RunOptions, Task
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ class PhotoPreparer:
     """Finds, chooses and aligns faces.
 
     ``input_size`` is the encoder's side. ``target_size`` is the generator's, or None when no target is needed.
-    ``detector`` is None only with ``align`` never. ``change`` is what a task does to a crop before it is fed.
+    ``detector`` is None only with ``align`` never. With ``every``, all faces are taken where several are asked for,
+    however weak. ``change`` is what a task does to a crop before it is fed.
     """
 
     input_size: int
@@ -44,6 +45,7 @@ class PhotoPreparer:
     detector: Detector | None
     align: Align = "auto"
     face: str = "best"
+    every: bool = False
     on_no_face: OnNoFace = "skip"
     change: Change | None = None
 
@@ -65,8 +67,13 @@ class PhotoPreparer:
         if not faces and self.on_no_face == "crop":
             matrix = centre_crop(pixels, output_size=self.input_size).matrix
             found = self._cut(photo, relative, lambda picture, size: centre_crop(picture, output_size=size).crop)
-            return [replace(found, matrix=matrix, warning="no face found: the centred square was taken")]
-        return [self._one(photo, relative, face, index) for index, face in choose_faces(faces, self.face)]
+            return [replace(found, matrix=matrix, note="no face found: the centred square was taken")]
+        chosen = choose_faces(faces, self.face, every=self.every)
+        taken = [self._one(photo, relative, face, index) for index, face in chosen]
+        left_out = [] if self.every or self.face not in SEVERAL else far_weaker(faces)
+        if left_out:
+            taken[0] = replace(taken[0], note=_left_out_note(left_out), left_out=len(left_out))
+        return taken
 
     def _one(self, photo: Photo, relative: str, face: Face, index: int) -> Prepared:
         pixels = photo.pixels
@@ -99,6 +106,12 @@ class PhotoPreparer:
         return found if self.change is None else self.change(found, photo, relative, cut)
 
 
+def _left_out_note(faces: Sequence[tuple[int, Face]]) -> str:
+    """Which detections are too weak beside the best, for one line."""
+    named = ", ".join(f"{index} (score {face.score:.2f})" for index, face in faces)
+    return f"left out as far weaker than the best: face {named}"
+
+
 def photo_preparer(
     options: FaceOptions, model: Model, *, needs_target: bool, change: Change | None = None
 ) -> PhotoPreparer:
@@ -109,6 +122,7 @@ def photo_preparer(
         detector=_find_detector(options),
         align=options.align,
         face=options.face,
+        every=options.detector_threshold < 0.0,  # who asks for weaker faces is given them
         on_no_face=options.on_no_face,
         change=change,
     )

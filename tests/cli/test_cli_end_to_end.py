@@ -180,6 +180,20 @@ def test_several_faces(real: Call, folder: Path) -> None:
     assert third.code == 3 and "there is no face 2: 2 faces were found" in third.err
 
 
+def test_what_is_hardly_a_face_is_left_out_of_all_of_them(real: Call, folder: Path) -> None:
+    from skimage import data
+
+    Image.fromarray(data.astronaut()).save(folder / "a.png")
+    assert len(real("invert", "a.png", "--list-faces", "--json").rows) == 2
+    result = real("invert", "a.png", "-o", "all", "--face", "all", "-v")
+    assert result.code == 0 and set(contents(folder / "all")) == {"a_face0.png"}
+    assert "a.png -> all/a_face0.png, left out as far weaker than the best: face 1 (score 0." in result.err
+    assert "1 detection was left out as far weaker than the best face of the picture: -v says which" in result.err
+    assert real("invert", "a.png", "-o", "every", "--face", "all", "--detector-threshold", "-0.01").code == 0
+    assert {"a_face0.png", "a_face1.png"} <= set(contents(folder / "every"))
+    assert real("invert", "a.png", "-o", "badge.png", "--face", "1").code == 0
+
+
 def test_noise_comes_from_the_seed(real: Call, folder: Path) -> None:
     write_photos(folder / "in", SEVEN[:2])
     runs = {"a": ("random", "1"), "b": ("random", "1"), "c": ("random", "2"), "d": ("off", "1"), "e": ("fixed", "1")}
