@@ -91,7 +91,7 @@ def choose_faces(faces: Sequence[Face], choice: str, *, every: bool = False) -> 
             many = "1 face was" if len(numbered) == 1 else f"{len(numbered)} faces were"
             raise NoFaceError(
                 f"there is no face {index}: {many} found, numbered from 0",
-                "type --list-faces to see them, then choose one",
+                f"use --face 0{f' to {len(numbered) - 1}' if len(numbered) > 1 else ''}; --list-faces shows them",
             )
         return [numbered[index]]
     if choice == "best":

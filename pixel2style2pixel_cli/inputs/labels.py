@@ -217,8 +217,8 @@ def _unknown(found: dict[str, int], schema: LabelSchema, name: str, kind: str, e
     """The error for values outside the schema, the most frequent first."""
     if len(found) > _PHOTOGRAPH:
         return InputError(
-            f"{name} is not a label map: it has {len(found)} {kind}s that {schema.name} does not have, as photographs and "
-            "JPEG files do",
+            f"{name} is not a label map: it has {len(found)} {kind}s that {schema.name} does not have, as photographs "
+            "and JPEG files do",
             "give the label map itself, saved as PNG; it cannot be made from a photograph or restored from JPEG",
         )
     ordered = sorted(found.items(), key=lambda item: -item[1])
