@@ -17,7 +17,7 @@ from pixel2style2pixel_cli.tasks.table import TASKS, TRAINED, options_of
 
 if TYPE_CHECKING:
     from pixel2style2pixel_cli.face.detect import Detector
-    from pixel2style2pixel_cli.install.adopt import Imported
+    from pixel2style2pixel_cli.install.store import Imported
 
 # What the functions of the tasks, and ``list_faces``, take first: one path, or several.
 Inputs = str | Path | Sequence[str | Path]

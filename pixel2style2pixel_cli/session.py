@@ -206,15 +206,15 @@ class Session:
         from pixel2style2pixel_cli.engine.start import start_engine
 
         self._require_open()
-        device, card = resolve_device(self._device), chosen.card
-        accepted = bool(card.measured.get("bfloat16_ok", False))
+        device, installed = resolve_device(self._device), chosen.installed
+        accepted = bool(installed.card.measured.get("bfloat16_ok", False))
         dtype = resolve_dtype(chosen.options.dtype, device, low_precision_ok=accepted)
-        key = (card.folder, dtype)
+        key = (installed.card.folder, dtype)
         if key not in self._engines:
             if self._device == "auto" and not self._engines:
                 self.on_event(Notice(message=f"device: {device}"))
             self._engines[key] = start_engine(
-                card, device=device, dtype=dtype, batch_size=self._batch_size, on_event=self.on_event,
+                installed, device=device, dtype=dtype, batch_size=self._batch_size, on_event=self.on_event,
                 loaded=[engine.model for engine in self._engines.values()],
             )  # fmt: skip
         return self._engines[key]

@@ -42,7 +42,9 @@ def encoder_state(kind: EncoderKind = "psp", channels: int = 3) -> dict[str, Ten
     torch.manual_seed(2)
     spec = spec_of(kind, channels)
     module = build_encoder(spec, GENERATOR.n_styles, GENERATOR.style_dim)
-    return publish(module.state_dict(), encoder_rows(spec, GENERATOR.n_styles))
+    state = module.state_dict()
+    state.pop("latent_avg")
+    return publish(state, encoder_rows(spec, GENERATOR.n_styles))
 
 
 def psp_checkpoint(

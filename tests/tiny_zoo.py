@@ -58,8 +58,8 @@ def tiny_model(seed: int = 0) -> TinyModel:
                 parameter.fill_(0.1)
     average = generator.estimate_latent_avg(1000, torch.Generator().manual_seed(seed))
     generator.latent_avg.copy_(average)
-    state = {**encoder.state_dict(), "latent_avg": average.expand(GENERATOR.n_styles, -1).contiguous()}
-    return TinyModel(encoder=state, generator=generator.state_dict())
+    encoder.latent_avg.copy_(average.expand(GENERATOR.n_styles, -1))
+    return TinyModel(encoder=encoder.state_dict(), generator=generator.state_dict())
 
 
 def write_zoo(folder: Path, model: TinyModel) -> Path:

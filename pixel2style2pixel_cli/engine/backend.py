@@ -44,11 +44,13 @@ class TorchBackend:
 
     def encode(self, inputs_BCHW: Tensor) -> Tensor:
         """As the protocol says."""
-        return self.model.network.encode(inputs_BCHW.to(self.device, self.dtype, memory_format=torch.channels_last))
+        x = inputs_BCHW.to(self.device, self.dtype, memory_format=torch.channels_last)
+        codes: Tensor = self.model.encoder(x)
+        return codes
 
     def draw(self, codes: Codes, noise: NoiseMode | Sequence[Tensor]) -> Tensor:
         """As the protocol says."""
-        generator = self.model.network.generator
+        generator = self.model.generator
         w_plus_BND = codes.w_plus.to(self.device, self.dtype)
         maps = noise
         if codes.noise is not None:

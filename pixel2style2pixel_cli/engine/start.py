@@ -1,4 +1,4 @@
-"""An engine from the card of an installed model: device and precision chosen, networks loaded, batches sized."""
+"""An engine from an installed model: device and precision chosen, networks loaded, batches sized."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pixel2style2pixel_cli.engine.batching import BatchSize, first_batch_size
 from pixel2style2pixel_cli.engine.engine import Engine
 from pixel2style2pixel_cli.engine.loading import Model, load_model
 from pixel2style2pixel_cli.events import OnEvent
-from pixel2style2pixel_cli.zoo.cards import Card
+from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
 
 def start_engine(
-    card: Card,
+    installed: InstalledModel,
     *,
     device: torch.device,
     dtype: torch.dtype,
@@ -25,11 +25,11 @@ def start_engine(
     on_event: OnEvent,
     loaded: Iterable[Model] = (),
 ) -> Engine:
-    """The networks of a card, ready on a device; a generator that one of the ``loaded`` models has is shared."""
+    """The networks of a model, ready on a device; a generator that one of the ``loaded`` models has is shared."""
     if device.type == "cpu":
         keep_freed_memory()
-    model = load_model(card, device, dtype, loaded=loaded)
-    per_image = card.measured.get("bytes_per_image")
+    model = load_model(installed, device, dtype, loaded=loaded)
+    per_image = installed.card.measured.get("bytes_per_image")
     size = first_batch_size(
         None if batch_size == "auto" else batch_size, device, per_image if isinstance(per_image, int) else None
     )

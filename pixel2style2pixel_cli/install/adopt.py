@@ -3,66 +3,48 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from pixel2style2pixel_cli.convert.layout import convert_checkpoint
 from pixel2style2pixel_cli.convert.psp import Converted
 from pixel2style2pixel_cli.convert.safe_pickle import file_kind, load_checkpoint
-from pixel2style2pixel_cli.errors import IntegrityError, MissingError, UsageError
+from pixel2style2pixel_cli.errors import IntegrityError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
-from pixel2style2pixel_cli.install.own_card import card_text, own_card
-from pixel2style2pixel_cli.install.store import Origin, install
+from pixel2style2pixel_cli.install.own_card import own_card
+from pixel2style2pixel_cli.install.own_files import import_own, is_own
+from pixel2style2pixel_cli.install.store import Imported, Origin, Part, check_name, install
+from pixel2style2pixel_cli.networks.families import ENCODER_FAMILIES
 from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec
-from pixel2style2pixel_cli.zoo.cards import Card, encoder_spec_of, generator_spec_of
-from pixel2style2pixel_cli.zoo.find import find_card, install_folder
+from pixel2style2pixel_cli.weights.digest import tensor_digest
+from pixel2style2pixel_cli.zoo.card_text import card_text
+from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, load_card
+from pixel2style2pixel_cli.zoo.find import install_folder, zoo_folder
 from pixel2style2pixel_cli.zoo.verify import sha256_file
-
-NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-RESERVED_NAMES = {"auto", "mini"}
-ENCODER_TITLES = {"psp": "a pSp", "e4e": "an e4e", "psp_w": "an into-W", "psp_wplus": "a naive W+"}
-
 
 Specs: TypeAlias = tuple[EncoderSpec | None, GeneratorSpec | None]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Imported:
-    """What an import did: the card, the files and tensor digests by role, and how the source was checked."""
-
-    card: Card
-    files: dict[str, Path]
-    digests: dict[str, str]
-    source_sha256: str
-    checked_by: str
-
-
 def import_model(name: str, file: Path, on_event: OnEvent = ignore_event) -> Imported:
-    """Install a checkpoint as the zoo model ``name``, or, where no card has that name, as a model of the user's own."""
+    """Install ``file`` as the zoo model ``name``, or, where no card has that name, as a model of the user's own.
+
+    It is a published checkpoint, or what our own training wrote: a weight file or a whole run folder.
+    """
     check_name(name)
     card = _zoo_card(name)
     if card is not None and card.bundled:
         raise UsageError(f"{name} is bundled with the program", "choose another name for your file")
-    return import_checkpoint(card, file, install_folder(name), on_event)
-
-
-def check_name(name: str) -> None:
-    """Raise UsageError for what cannot be a model's name."""
-    if not NAME_PATTERN.fullmatch(name) or name in RESERVED_NAMES:
-        raise UsageError(
-            f"{name!r} cannot be a model's name", "use lower-case letters, digits, dots, dashes; not auto or mini"
-        )
+    if not is_own(file):
+        return import_checkpoint(card, file, install_folder(name), on_event)
+    if card is not None:
+        raise UsageError(f"{name} is the name of a published model", "choose another name for your file")
+    return import_own(file, install_folder(name), on_event)
 
 
 def _zoo_card(name: str) -> Card | None:
-    """The zoo's card of this name; a card that an earlier import wrote does not count, it is written anew."""
-    try:
-        card = find_card(name)
-    except MissingError:
-        return None
-    return None if card.folder == install_folder(name) else card
+    """The zoo's card of this name; one that an earlier import wrote does not count, it is written anew."""
+    folder = zoo_folder() / name
+    return load_card(folder) if (folder / CARD_FILE).is_file() else None
 
 
 def import_checkpoint(card: Card | None, file: Path, destination: Path, on_event: OnEvent = ignore_event) -> Imported:
@@ -79,14 +61,23 @@ def import_checkpoint(card: Card | None, file: Path, destination: Path, on_event
     used = card or own_card(destination, converted, file.name)
     on_event(Notice(message=f"{describe(converted.encoder_spec, converted.generator_spec)}; licence: {used.licence}"))
     origin = Origin(file=file.name, sha256=digest, checked_by=checked_by, licence=used.licence)
-    digests = install(converted, destination, origin, card_text(used) if card is None else None)
+    digests = install(_parts(converted), destination, origin, card_text(used) if card is None else None)
     files = {role: destination / f"{role}.safetensors" for role in digests}
     return Imported(card=used, files=files, digests=digests, source_sha256=digest, checked_by=checked_by)
 
 
+def _parts(converted: Converted) -> list[Part]:
+    """The files to write."""
+    parts = [Part(role="generator", state=converted.generator, spec=converted.generator_spec)]
+    if converted.encoder is not None and converted.encoder_spec is not None:
+        drawn_by = tensor_digest(converted.generator)
+        parts.insert(0, Part(role="encoder", state=converted.encoder, spec=converted.encoder_spec, generator=drawn_by))
+    return parts
+
+
 def _check_against(card: Card, converted: Converted, file: Path, digest: str) -> str:
     """Raise IntegrityError unless the checkpoint is the card's; returns what said so: its hash, or its layout only."""
-    expected = encoder_spec_of(card), generator_spec_of(card)
+    expected = card.encoder, card.generator
     found = converted.encoder_spec, converted.generator_spec
     if expected[0] != found[0] or expected[1] not in (None, found[1]):
         what = f"{file} holds {describe(*found)}, expected {describe(*expected)} for {card.name}"
@@ -122,4 +113,4 @@ def describe(encoder: EncoderSpec | None, generator: GeneratorSpec | None) -> st
     if encoder is None:
         return drawn
     channels = f"{encoder.input_channels} input channel{'s' if encoder.input_channels > 1 else ''}"
-    return f"{ENCODER_TITLES[encoder.kind]} encoder ({channels}, {encoder.input_size} px) and {drawn}"
+    return f"{ENCODER_FAMILIES[encoder.kind].title} encoder ({channels}, {encoder.input_size} px) and {drawn}"

@@ -10,22 +10,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pixel2style2pixel_cli.convert.psp import Converted
-from pixel2style2pixel_cli.engine.loading import load_generator_file, locate_generator
+from pixel2style2pixel_cli.engine.loading import locate_generator
 from pixel2style2pixel_cli.errors import MissingError, UsageError
-from pixel2style2pixel_cli.install.adopt import check_name
 from pixel2style2pixel_cli.install.blend_layers import blend_generators
-from pixel2style2pixel_cli.install.own_card import card_text, generator_card
-from pixel2style2pixel_cli.install.store import Origin, install
+from pixel2style2pixel_cli.install.own_card import FREE_LICENCE, generator_card
+from pixel2style2pixel_cli.install.store import Origin, Part, check_name, install
 from pixel2style2pixel_cli.networks.specs import GeneratorSpec
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
-from pixel2style2pixel_cli.weights.header import read_weight_metadata
+from pixel2style2pixel_cli.weights.digest import require_digest
+from pixel2style2pixel_cli.weights.header import read_weight_header
 from pixel2style2pixel_cli.weights.read import materialise, read_tensors
 from pixel2style2pixel_cli.wording import clean
+from pixel2style2pixel_cli.zoo.card_text import card_text
+from pixel2style2pixel_cli.zoo.cards import Card
 from pixel2style2pixel_cli.zoo.find import find_card, install_folder
+from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
-# What our own training writes into its files; any other licence is taken for one that forbids commercial use.
-FREE_LICENCE = "mit"
 CPU = torch.device("cpu")
 
 
@@ -62,7 +62,7 @@ def install_blend(structure: str, look: str, name: str, *, at: int, width: float
     card = generator_card(destination, spec, title, licence, commercial_ok)
     origin = Origin(file=title, sha256="", checked_by="blend", licence=licence)
     text = f"# {clean(_history(parts, at, width))}\n{card_text(card)}"
-    digests = install(Converted(generator_spec=spec, generator=state), destination, origin, text)
+    digests = install([Part(role="generator", state=state, spec=spec)], destination, origin, text)
     return {
         "name": name, "structure": parts[0].label, "look": parts[1].label, "at": at, "width": width,
         "licence": licence, "commercial_ok": commercial_ok, "files": {"generator": str(path)}, "digests": digests,
@@ -79,17 +79,23 @@ def _require_free(name: str) -> None:
 
 
 def _read_part(name: str) -> _Part:
-    path, card = locate_generator(name)
-    generator, digest = load_generator_file(path, CPU, torch.float32)
-    licence = str(read_weight_metadata(path).get("licence")) if card is None else card.licence
+    path, installed = locate_generator(name)
+    require_digest(path)
+    header = read_weight_header(path)
+    licence = header.licence if installed is None else _lender(installed).licence
     return _Part(
-        label=_file_label(path) if card is None else card.name,
-        digest=digest,
-        spec=generator.spec,
+        label=_file_label(path) if installed is None else _lender(installed).name,
+        digest=header.digest,
+        spec=header.generator_spec() if installed is None else installed.generator,
         state=read_tensors(path),
         licence=licence,
-        commercial_ok=licence == FREE_LICENCE if card is None else card.commercial_ok,
+        commercial_ok=licence == FREE_LICENCE if installed is None else _lender(installed).commercial_ok,
     )
+
+
+def _lender(installed: InstalledModel) -> Card:
+    """The card whose generator a model draws with."""
+    return installed.parts["generator"]
 
 
 def _file_label(path: Path) -> str:

@@ -1,18 +1,18 @@
-"""A card for a checkpoint that the zoo does not know, and cards as TOML."""
+"""Cards of models that no zoo has: an imported checkpoint, a generator of the user's own."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from pathlib import Path
 
 from pixel2style2pixel_cli.convert.psp import Converted
 from pixel2style2pixel_cli.inputs.kinds import InputKind
-from pixel2style2pixel_cli.networks.specs import GeneratorSpec
-from pixel2style2pixel_cli.zoo.cards import Card, InputRule
+from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec
+from pixel2style2pixel_cli.zoo.cards import Card, InputRule, mixing_layers
 
 OWN_RANK = 10  # above the bundled models, below the published ones
 UNKNOWN_LICENCE = "unknown"
+# What our own training writes into its files; any other licence is taken for one that forbids commercial use.
+FREE_LICENCE = "mit"
 
 # What the published training code calls its data, where that is not plain inversion.
 TASKS = {
@@ -21,33 +21,30 @@ TASKS = {
     "celebs_sketch_to_face": "sketch2face",
     "celebs_seg_to_face": "seg2face",
 }
-INPUT_KINDS: dict[str, InputKind] = {"sketch2face": "sketch", "seg2face": "labels", "superres": "lowres"}
+# What an encoder does, as far as the number of its input channels tells.
+TASKS_BY_CHANNELS = {1: "sketch2face", 3: "invert", 4: "inpaint", 19: "seg2face"}
+INPUT_KINDS: dict[str, InputKind] = {
+    "sketch2face": "sketch", "seg2face": "labels", "superres": "lowres", "inpaint": "masked"
+}  # fmt: skip
 
 
 def own_card(folder: Path, converted: Converted, file_name: str) -> Card:
     """The card of a checkpoint that the user named; what it does is read off its options and its input channels."""
-    tasks: tuple[str, ...] = ()
+    task = None
     if converted.encoder_spec is not None:
-        by_channels = {1: "sketch2face", 3: "invert", 19: "seg2face"}.get(converted.encoder_spec.input_channels)
+        by_channels = TASKS_BY_CHANNELS.get(converted.encoder_spec.input_channels)
         task = TASKS.get(converted.dataset or "", by_channels)
-        tasks = (task,) if task else ()
-    kind = INPUT_KINDS.get(tasks[0], "photo") if tasks else "photo"
     return Card(
         name=folder.name,
         title=f"imported from {file_name}",
-        tasks=tasks,
+        tasks=_with_mixing(task),
         rank=OWN_RANK,
         licence=UNKNOWN_LICENCE,
         commercial_ok=False,
-        encoder=dataclasses.asdict(converted.encoder_spec) if converted.encoder_spec else {},
-        generator=dataclasses.asdict(converted.generator_spec),
-        generator_model=None,
-        input=InputRule(
-            kind=kind,
-            align="none" if kind in ("sketch", "labels") else "ffhq",
-            schema="celebamask-19" if kind == "labels" else None,
-        ),
-        mixing_layers=_mixing_layers(converted.generator_spec),
+        encoder=converted.encoder_spec,
+        generator=converted.generator_spec,
+        input=InputRule.of(INPUT_KINDS.get(task or "", "photo")),
+        mixing_layers=mixing_layers(converted.generator_spec.n_styles),
         weights=(),
         folder=folder,
     )
@@ -62,45 +59,33 @@ def generator_card(folder: Path, spec: GeneratorSpec, title: str, licence: str, 
         rank=0,
         licence=licence,
         commercial_ok=commercial_ok,
-        encoder={},
-        generator=dataclasses.asdict(spec),
-        generator_model=None,
+        generator=spec,
         input=InputRule(),
-        mixing_layers=_mixing_layers(spec),
+        mixing_layers=mixing_layers(spec.n_styles),
         weights=(),
         folder=folder,
     )
 
 
-def _mixing_layers(spec: GeneratorSpec) -> str:
-    """The rows of style mixing: the published ones, or the finer half of a smaller generator's."""
-    return "8-" if spec.n_styles > 8 else f"{spec.n_styles // 2}-"
+def encoder_card(folder: Path, spec: EncoderSpec, generator_model: str, rows: int, title: str, licence: str) -> Card:
+    """The card of an encoder of the user's own, for a generator that is installed under another name."""
+    task = TASKS_BY_CHANNELS.get(spec.input_channels)
+    return Card(
+        name=folder.name,
+        title=title,
+        tasks=_with_mixing(task),
+        rank=OWN_RANK,
+        licence=licence,
+        commercial_ok=licence == FREE_LICENCE,
+        encoder=spec,
+        generator_model=generator_model,
+        input=InputRule.of(INPUT_KINDS.get(task or "", "photo")),
+        mixing_layers=mixing_layers(rows),
+        weights=(),
+        folder=folder,
+    )
 
 
-def card_text(card: Card) -> str:
-    """A card as TOML."""
-    rule: dict[str, object] = {"kind": card.input.kind, "align": card.input.align}
-    if card.input.schema:
-        rule["schema"] = card.input.schema
-    top = {
-        "name": card.name,
-        "title": card.title,
-        "tasks": list(card.tasks),
-        "rank": card.rank,
-        "licence": card.licence,
-        "commercial_ok": card.commercial_ok,
-    }
-    tables: dict[str, dict[str, object]] = {
-        "spec.encoder": card.encoder,
-        "spec.generator": card.generator,
-        "input": rule,
-        "mixing": {"layers": card.mixing_layers},
-    }
-    parts = ["\n".join(_lines(top))]
-    parts += ["\n".join([f"[{name}]", *_lines(table)]) for name, table in tables.items() if table]
-    return "\n\n".join(parts) + "\n"
-
-
-def _lines(table: dict[str, object]) -> list[str]:
-    # JSON's texts, numbers, booleans and lists are also TOML's, once non-ASCII letters are left as they are.
-    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()]
+def _with_mixing(task: str | None) -> tuple[str, ...]:
+    """The tasks of an encoder: one that inverts photographs can mix them too."""
+    return ("invert", "mix") if task == "invert" else () if task is None else (task,)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pixel2style2pixel_cli.errors import MissingError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
-from pixel2style2pixel_cli.install.adopt import NAME_PATTERN, Imported, import_checkpoint
-from pixel2style2pixel_cli.install.store import uninstall
+from pixel2style2pixel_cli.install.adopt import import_checkpoint
+from pixel2style2pixel_cli.install.store import NAME_PATTERN, Imported, uninstall
 from pixel2style2pixel_cli.zoo.cards import Card
+from pixel2style2pixel_cli.zoo.choose import how_to_install
 from pixel2style2pixel_cli.zoo.download import discard, fetch_weight, hold, require_source
-from pixel2style2pixel_cli.zoo.find import find_card, how_to_install, install_folder, installed_files
+from pixel2style2pixel_cli.zoo.find import find_card, install_folder
 from pixel2style2pixel_cli.zoo.licences import Ask, require_licence
+from pixel2style2pixel_cli.zoo.resolve import locate
 from pixel2style2pixel_cli.zoo.verify import INSTALL_RECORD
 
 
@@ -26,7 +28,7 @@ def pull_model(
     The fetched original is deleted once its converted copy is in place. Raises MissingError where the file cannot be
     had or its licence is not accepted, IntegrityError where it is not what it should be, OutputError without room.
     """
-    if installed_files(card) is not None:
+    if locate(card) is not None:
         on_event(Notice(message=f"{card.name} is {'bundled' if card.bundled else 'installed'} already"))
         return None
     weight = card.weight("checkpoint")
@@ -35,7 +37,7 @@ def pull_model(
     require_source(card, weight, offline=offline)
     require_licence(card, weight, accepted=accept_licence, ask=ask, on_event=on_event)
     with hold(weight):
-        if installed_files(card) is not None:  # by another process, a moment ago
+        if locate(card) is not None:  # by another process, a moment ago
             return None
         file = fetch_weight(card, weight, offline=offline, on_event=on_event)
         done = import_checkpoint(card, file, install_folder(card.name), on_event)

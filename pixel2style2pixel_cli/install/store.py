@@ -7,21 +7,35 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
 from torch import Tensor
 
-from pixel2style2pixel_cli.convert.psp import Converted
-from pixel2style2pixel_cli.errors import OutputError
+from pixel2style2pixel_cli.errors import OutputError, UsageError
+from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec
 from pixel2style2pixel_cli.weights.header import METADATA_SCHEMA
+from pixel2style2pixel_cli.weights.read import require_finite
 from pixel2style2pixel_cli.weights.write import save_weights
+from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, Role
 from pixel2style2pixel_cli.zoo.find import require_space
 from pixel2style2pixel_cli.zoo.verify import INSTALL_RECORD, sha256_file
+
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+RESERVED_NAMES = {"auto", "mini"}
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError for what cannot be a model's name."""
+    if not NAME_PATTERN.fullmatch(name) or name in RESERVED_NAMES:
+        raise UsageError(
+            f"{name!r} cannot be a model's name", "use lower-case letters, digits, dots, dashes; not auto or mini"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,17 +48,44 @@ class Origin:
     licence: str
 
 
-def install(converted: Converted, destination: Path, origin: Origin, card_text: str | None) -> dict[str, str]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """One file to write: its role, tensors and sizes; ``generator`` is the digest of the one an encoder belongs to."""
+
+    role: Role
+    state: Mapping[str, Tensor]
+    spec: EncoderSpec | GeneratorSpec
+    generator: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Imported:
+    """What an import did: the card, the files and tensor digests by role, and how the source was checked."""
+
+    card: Card
+    files: dict[str, Path]
+    digests: dict[str, str]
+    source_sha256: str
+    checked_by: str
+
+
+def install(parts: Sequence[Part], destination: Path, origin: Origin, card_text: str | None) -> dict[str, str]:
     """Put weights, record and, if given, a card into the folder ``destination``; returns the tensor digests by role.
 
-    An earlier content of the folder is replaced as a whole. After a failure it is as it was; OutputError says why.
+    An earlier content of the folder is replaced as a whole. After a failure it is as it was: IntegrityError for numbers
+    that are not finite, OutputError for what cannot be written.
     """
+    for part in parts:
+        require_finite(part.state, f"the {part.role} of {origin.file}")
     digests: dict[str, str] = {}
     entries: dict[str, dict[str, object]] = {}
-    with _replaced_folder(destination, _bytes_of(converted)) as folder:
-        for role, state, spec in _parts(converted):
+    with _replaced_folder(destination, _bytes_of(parts)) as folder:
+        for part in parts:
+            role: str = part.role
             path = folder / f"{role}.safetensors"
-            digests[role] = save_weights(path, role, state, spec, origin.licence, origin.sha256)
+            state = {key: tensor.detach().contiguous() for key, tensor in part.state.items()}
+            spec = dataclasses.asdict(part.spec)
+            digests[role] = save_weights(path, role, state, spec, origin.licence, origin.sha256, part.generator)
             entries[role] = {
                 "file": path.name,
                 "sha256": sha256_file(path),
@@ -59,24 +100,12 @@ def install(converted: Converted, destination: Path, origin: Origin, card_text: 
             # safetensors writes files that only their owner may read
             shutil.copymode(listed, folder / f"{role}.safetensors")
         if card_text is not None:
-            (folder / "model.toml").write_text(card_text, encoding="utf-8")
+            (folder / CARD_FILE).write_text(card_text, encoding="utf-8")
     return digests
 
 
-def _parts(converted: Converted) -> Iterator[tuple[str, dict[str, Tensor], dict[str, object]]]:
-    """Role, tensors and spec of each file to write."""
-    if converted.encoder is not None and converted.encoder_spec is not None:
-        yield "encoder", _contiguous(converted.encoder), dataclasses.asdict(converted.encoder_spec)
-    yield "generator", _contiguous(converted.generator), dataclasses.asdict(converted.generator_spec)
-
-
-def _contiguous(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {key: tensor.detach().contiguous() for key, tensor in state.items()}
-
-
-def _bytes_of(converted: Converted) -> int:
-    states = (converted.encoder or {}, converted.generator)
-    return sum(tensor.numel() * tensor.element_size() for state in states for tensor in state.values())
+def _bytes_of(parts: Sequence[Part]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for part in parts for tensor in part.state.values())
 
 
 @contextlib.contextmanager

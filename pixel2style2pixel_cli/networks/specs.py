@@ -6,11 +6,12 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.networks.families import ENCODER_FAMILIES
 
-EncoderKind = Literal["psp", "psp_w", "psp_wplus", "e4e"]
+EncoderKind: TypeAlias = str  # a key of ENCODER_FAMILIES
 
 # What the names of the map2style blocks begin with in a state dict: encoders of one generator may share them.
 HEADS = "heads."
@@ -21,6 +22,12 @@ N_COARSE, N_MIDDLE = 3, 4
 # Units per stage of the published depths.
 DEPTHS: dict[int, tuple[int, int, int, int]] = {50: (3, 4, 14, 3), 100: (3, 13, 30, 3), 152: (3, 8, 36, 3)}
 WIDTHS = (64, 128, 256, 512)
+
+# Far above every network there is. A card or file that asks for more is damaged or means harm: building what it
+# describes would take the machine's memory or hours.
+MOST_PIXELS, MOST_WIDTH, MOST_UNITS, MOST_LAYERS = 4096, 4096, 200, 64
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,14 +45,13 @@ class EncoderSpec:
     head_width: int = 512
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(EncoderKind):
-            raise UsageError(f"unknown encoder kind {self.kind!r}", f"known: {', '.join(get_args(EncoderKind))}")
-        if self.input_size < 32 or self.input_size & (self.input_size - 1):
-            raise UsageError(f"encoder input size is {self.input_size}, expected a power of two from 32 on")
+        if self.kind not in ENCODER_FAMILIES:
+            raise UsageError(f"unknown encoder kind {self.kind!r}", f"known: {', '.join(ENCODER_FAMILIES)}")
         if len(self.units) != 4 or len(self.widths) != 4:
             raise UsageError("an encoder has four stages: give four units and four widths")
-        if min(*self.units, *self.widths, self.head_width, self.input_channels) < 1:
-            raise UsageError("encoder sizes must be positive", "check [spec.encoder] in the model card")
+        _check_side("encoder input size", self.input_size, 32)
+        _check_sizes("encoder units", MOST_UNITS, *self.units)
+        _check_sizes("encoder widths", MOST_WIDTH, *self.widths, self.head_width, self.input_channels)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,14 +66,10 @@ class GeneratorSpec:
     mapping_layers: int = 8
 
     def __post_init__(self) -> None:
-        if self.resolution < 8 or self.resolution & (self.resolution - 1):
-            raise UsageError(f"generator resolution is {self.resolution}, expected a power of two from 8 on")
-        if min(self.style_dim, self.z_dim, self.channel_max, self.mapping_layers) < 1 or self.channel_multiplier <= 0:
-            raise UsageError("generator sizes must be positive", "check [spec.generator] in the model card")
-        if min(self.channels.values()) < 1:
-            raise UsageError(
-                f"a generator of {self.resolution} px has no channels left", "raise generator.channel_multiplier"
-            )
+        _check_side("generator resolution", self.resolution, 8)
+        _check_sizes("generator widths", MOST_WIDTH, self.style_dim, self.z_dim, self.channel_max)
+        _check_sizes("generator mapping layers", MOST_LAYERS, self.mapping_layers)
+        _check_channels("generator", self)
 
     @property
     def n_styles(self) -> int:
@@ -99,13 +101,9 @@ class DiscriminatorSpec:
     channel_max: int = 512
 
     def __post_init__(self) -> None:
-        if self.resolution < 8 or self.resolution & (self.resolution - 1):
-            raise UsageError(f"discriminator resolution is {self.resolution}, expected a power of two from 8 on")
-        if min(self.channels.values()) < 1:
-            raise UsageError(
-                f"a discriminator of {self.resolution} px has no channels left",
-                "raise discriminator.channel_multiplier",
-            )
+        _check_side("discriminator resolution", self.resolution, 8)
+        _check_sizes("discriminator widths", MOST_WIDTH, self.channel_max)
+        _check_channels("discriminator", self)
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -133,22 +131,58 @@ def n_styles_of(resolution: int) -> int:
     return 2 * resolution.bit_length() - 4
 
 
-def encoder_spec_from(table: Mapping[str, object], where: str) -> EncoderSpec:
-    """The encoder that a table of a card or of a weight file describes; UsageError for a key the spec does not have."""
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-    _check_keys(values, EncoderSpec, where)
-    return EncoderSpec(**values)  # type: ignore[arg-type]
+def read_spec(kind: type[S], table: Mapping[str, object], where: str) -> S:
+    """The spec that a table of a card or of a weight file describes.
+
+    Raises UsageError with everything that is wrong with it: unknown and missing keys, values of another type, sizes
+    that no network has.
+    """
+    hints, wanted = get_type_hints(kind), {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    problems = [f"{key} is not a known key" for key in table if key not in wanted]
+    values: dict[str, object] = {}
+    for name, field in wanted.items():
+        if name in table:
+            values[name] = tuple(found) if isinstance(found := table[name], list) else found
+            if not _fits(values[name], hints[name]):
+                problems.append(f"{name} is {found!r}, expected {_described(hints[name])}")
+        elif field.default is dataclasses.MISSING:
+            problems.append(f"{name} is missing")
+    if problems:
+        raise UsageError(f"{where} is wrong: {'; '.join(problems)}", f"known keys: {', '.join(sorted(wanted))}")
+    try:
+        return kind(**values)
+    except UsageError as error:
+        raise UsageError(f"{where} is wrong: {error.message}", error.hint) from error
 
 
-def generator_spec_from(table: Mapping[str, object], where: str) -> GeneratorSpec:
-    """The generator that a table of a card describes; UsageError for a key the spec does not have."""
-    values = dict(table)
-    _check_keys(values, GeneratorSpec, where)
-    return GeneratorSpec(**values)  # type: ignore[arg-type]
+def _fits(value: object, hint: object) -> bool:
+    """Whether a value of TOML or JSON has the type of a field; a whole number may stand for a real one."""
+    if get_origin(hint) is tuple:
+        parts = get_args(hint)
+        return isinstance(value, tuple) and len(value) == len(parts) and all(map(_fits, value, parts))
+    kinds = {int: (int,), float: (int, float), str: (str,)}[hint]  # type: ignore[index]
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
-def _check_keys(values: dict[str, object], spec: type[EncoderSpec] | type[GeneratorSpec], where: str) -> None:
-    known = {field.name for field in dataclasses.fields(spec)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise UsageError(f"{where} has unknown keys: {', '.join(unknown)}", f"known keys: {', '.join(sorted(known))}")
+def _described(hint: object) -> str:
+    if get_origin(hint) is tuple:
+        return f"{len(get_args(hint))} whole numbers"
+    return {int: "a whole number", float: "a number", str: "text"}[hint]  # type: ignore[index]
+
+
+def _check_side(what: str, value: int, least: int) -> None:
+    if not least <= value <= MOST_PIXELS or value & (value - 1):
+        raise UsageError(f"{what} is {value}, expected a power of two from {least} to {MOST_PIXELS}")
+
+
+def _check_sizes(what: str, most: int, *values: int) -> None:
+    wrong = [str(value) for value in values if not 1 <= value <= most]
+    if wrong:
+        raise UsageError(f"{what} of {', '.join(wrong)}, expected 1 to {most}")
+
+
+def _check_channels(what: str, spec: GeneratorSpec | DiscriminatorSpec) -> None:
+    if not 0 < spec.channel_multiplier <= MOST_WIDTH:  # catches what is no number too
+        raise UsageError(f"{what} channel multiplier is {spec.channel_multiplier}, expected 0 to {MOST_WIDTH}")
+    if min(spec.channels.values()) < 1:
+        raise UsageError(f"a {what} of {spec.resolution} px has no channels left", f"raise {what}.channel_multiplier")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.engine.codes import Codes
     from pixel2style2pixel_cli.engine.engine import Engine
     from pixel2style2pixel_cli.engine.loading import Model
-    from pixel2style2pixel_cli.networks.psp import PSP
+    from pixel2style2pixel_cli.networks.encoder import Encoder
     from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Source, Task
     from pixel2style2pixel_cli.zoo.cards import Card
 
@@ -56,7 +56,7 @@ class FrontalizeOptions(FaceOptions):
         rows = model.generator_spec.n_styles
         layers = self._turning(rows)
         partly = self.strength < 1 or len(layers) < rows
-        turn = PartialTurn(*_plain_encoder(model), layers, self.strength) if partly else None
+        turn = PartialTurn(_plain_encoder(model), layers, self.strength) if partly else None
         return photo_task(self, model, change_codes=turn)
 
     def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
@@ -73,8 +73,8 @@ class FrontalizeOptions(FaceOptions):
 class PartialTurn:
     """Goes part of the way from the code of a face as it is to its frontal code."""
 
-    def __init__(self, plain: PSP, size: int, layers: tuple[int, ...], strength: float) -> None:
-        self.plain, self.size, self.layers, self.strength = plain, size, layers, strength
+    def __init__(self, plain: Encoder, layers: tuple[int, ...], strength: float) -> None:
+        self.plain, self.layers, self.strength = plain, layers, strength
 
     def __call__(self, engine: Engine, prepared: Sequence[Prepared], codes: Codes) -> Codes:
         """The codes of these crops, turned."""
@@ -84,24 +84,21 @@ class PartialTurn:
         from pixel2style2pixel_cli.files.pixels import to_float
         from pixel2style2pixel_cli.inputs.photo import resize_photo
 
-        crops = to_float([resize_photo(p.crop, self.size) for p in prepared])
+        crops = to_float([resize_photo(p.crop, self.plain.spec.input_size) for p in prepared])
         inputs = crops.to(engine.device, engine.dtype, memory_format=torch.channels_last)
-        as_it_is = self.plain.encode(inputs)
+        as_it_is = self.plain(inputs)
         return codes.with_w_plus(mix_rows(as_it_is, codes.w_plus, self.layers, self.strength))
 
 
-def _plain_encoder(model: Model) -> tuple[PSP, int]:
-    """The encoder of the installed inversion model for the same generator, and the side of its pictures."""
+def _plain_encoder(model: Model) -> Encoder:
+    """The encoder of the installed inversion model for the same generator."""
     from pixel2style2pixel_cli.engine.loading import load_encoder
-    from pixel2style2pixel_cli.weights.header import read_weight_metadata
-    from pixel2style2pixel_cli.zoo.find import installed_files, list_cards
+    from pixel2style2pixel_cli.weights.header import read_weight_header
+    from pixel2style2pixel_cli.zoo.choose import installed_models
 
-    for card in list_cards():
-        files = installed_files(card) if "invert" in card.tasks else None
-        if files is None or read_weight_metadata(files["generator"]).get("digest") != model.generator_digest:
-            continue
-        network, spec = load_encoder(card, model.network.generator)
-        return network, spec.input_size
+    for other in installed_models("invert"):
+        if read_weight_header(other.files["generator"]).digest == model.generator_digest:
+            return load_encoder(other, model.generator)
     raise MissingError(
         f"--strength and --layers need an inversion model for the generator of {model.card.name}",
         "leave them out, or install that model: p2s2p models list",

@@ -62,5 +62,5 @@ class InvertOptions(FaceOptions):
         from pixel2style2pixel_cli.fitting.embed import embed
 
         targets = to_float([p.target for p in prepared if p.target is not None]).to(engine.device, engine.dtype)
-        generator, steps = engine.model.network.generator, self.optimize or 0
+        generator, steps = engine.model.generator, self.optimize or 0
         return codes.with_w_plus(embed(generator, targets, codes.w_plus, steps=steps, learning_rate=RATE))

@@ -43,7 +43,7 @@ class Styles:
     def __init__(self, options: TaskOptions, model: Model) -> None:
         self.layers = chosen_layers(options, model.card, model.generator_spec.n_styles)
         self.alpha, self.truncation = options.mix_alpha, options.mix_truncation
-        self._generator = model.network.generator
+        self._generator = model.generator
         # Memory must not grow with the number of seeds.
         self._style = functools.lru_cache(REMEMBERED)(self._draw_style)
 

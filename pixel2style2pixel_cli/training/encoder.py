@@ -20,10 +20,10 @@ from pixel2style2pixel_cli.losses import pixel
 from pixel2style2pixel_cli.losses.identity import IdentityLoss
 from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss
 from pixel2style2pixel_cli.losses.w_norm import w_norm
+from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.layers import EqualLinear
-from pixel2style2pixel_cli.networks.psp import PSP
 from pixel2style2pixel_cli.networks.registry import build_encoder
-from pixel2style2pixel_cli.networks.specs import HEADS, EncoderSpec
+from pixel2style2pixel_cli.networks.specs import HEADS
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.training.checkpoint import load_module, module_names, read_module
 from pixel2style2pixel_cli.training.config import Augmentation, EncoderTraining
@@ -48,28 +48,28 @@ class EncoderTrainer:
         *,
         perceptual: PerceptualLoss | None = None,
         identity: IdentityLoss | None = None,
-        teacher: PSP | None = None,
+        teacher: Encoder | None = None,
     ) -> None:
         self.config, self.device = config, device
         self.teacher = None if teacher is None else teacher.to(device).eval().requires_grad_(False)
         spec = generator.spec
         encoder = build_encoder(config.encoder, spec.n_styles, spec.style_dim)
-        network = PSP(encoder, generator.requires_grad_(False).eval())
-        network.latent_avg.copy_(generator.latent_avg.expand(spec.n_styles, -1))
-        self.network = network.to(device).to(memory_format=torch.channels_last)
-        self.average: nn.Module | None = None
+        encoder.latent_avg.copy_(generator.latent_avg.expand(spec.n_styles, -1))
+        self.encoder = encoder.to(device).to(memory_format=torch.channels_last)
+        self.generator = generator.requires_grad_(False).eval().to(device).to(memory_format=torch.channels_last)
+        self.average: Encoder | None = None
         if config.rates.ema_images:
-            self.average = copy.deepcopy(self.network.encoder).requires_grad_(False).eval()
+            self.average = copy.deepcopy(self.encoder).requires_grad_(False).eval()
         self.perceptual = None if perceptual is None else perceptual.to(device)
         self.identity = None if identity is None else identity.to(device)
         if config.task.heads == "kept":
-            self.network.encoder.heads.requires_grad_(False)
-        trained = [p for p in self.network.encoder.parameters() if p.requires_grad]
+            self.encoder.get_submodule("heads").requires_grad_(False)
+        trained = [p for p in self.encoder.parameters() if p.requires_grad]
         self.optimiser = Ranger(trained, lr=config.rates.encoder)
 
     def modules(self) -> Mapping[str, nn.Module]:
         """Everything a checkpoint holds; the generator has its own file."""
-        modules = {"encoder": self.network.encoder}
+        modules = {"encoder": self.encoder}
         return modules if self.average is None else {**modules, "encoder_average": self.average}
 
     def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
@@ -89,18 +89,18 @@ class EncoderTrainer:
         In a generator's run the codes are absolute; there the average code moves out of the heads' biases. An encoder
         of other inputs keeps everything but the channels that it does not have.
         """
-        encoder, names = self.network.encoder, module_names(checkpoint)
+        encoder, names = self.encoder, module_names(checkpoint)
         name = "encoder_average" if "encoder_average" in names else "encoder"
         state = read_module(checkpoint, name)
         if INPUT_LAYER in state:
             state[INPUT_LAYER] = fit_channels(state[INPUT_LAYER], encoder.state_dict()[INPUT_LAYER])
+        state["latent_avg"] = encoder.latent_avg  # this generator's, whatever the other run started from
         load_module(checkpoint, name, encoder, state)
         if "generator" in names:
             heads = [m for m in encoder.modules() if isinstance(m, EqualLinear)]
-            average = self.network.generator.latent_avg
+            average = self.generator.latent_avg
             with torch.no_grad():
-                # In e4e the other rows are offsets from the first.
-                for head in heads[:1] if self.config.encoder.kind == "e4e" else heads:
+                for head in heads[:1] if encoder.offset_rows else heads:
                     head.bias.sub_(average.repeat(len(head.bias) // len(average)))
         if self.average is not None:
             self.average.load_state_dict(encoder.state_dict())
@@ -109,27 +109,27 @@ class EncoderTrainer:
         """One step of the encoder; returns the losses."""
         rates, run = self.config.rates, self.config.run
         set_rate(self.optimiser, falling_rate(rates.encoder, step, run.steps, rates.warm_up, rates.fall_from))
-        self.network.encoder.train()
+        self.encoder.train()
         target = self._target(batch)
         fed = self._fed(batch, self.config.augmentation)
         with self._autocast():
-            offset = self.network.encoder(fed).float()
+            offset = self.encoder.offsets(fed).float()
         logs: dict[str, Tensor] = {}
         if self.teacher is not None:
-            logs["code"] = F.mse_loss(offset + self.network.latent_avg, self._taught(target))
+            logs["code"] = F.mse_loss(offset + self.encoder.latent_avg, self._taught(target))
         if self.config.losses.w_norm:
             logs["w_norm"] = w_norm(offset)
         # counted from 1, as the log counts: what is logged at a multiple has all losses
         if self.config.losses.drawn and (step + 1) % self.config.losses.draw_every == 0:
             with self._autocast():
-                drawn = self.network.generator(offset + self.network.latent_avg, "random").float()
+                drawn = self.generator(offset + self.encoder.latent_avg, "random").float()
             logs |= self._losses(drawn, target, batch)
         total = torch.stack([getattr(self.config.losses, name) * value for name, value in logs.items()]).sum()
         self.optimiser.zero_grad()
         torch.autograd.backward(total)
         self.optimiser.step()
         if self.average is not None:
-            update_average(self.average, self.network.encoder, 0.5 ** (len(target) / rates.ema_images))
+            update_average(self.average, self.encoder, 0.5 ** (len(target) / rates.ema_images))
         return {name: float(value.detach()) for name, value in logs.items()}
 
     def _target(self, batch: Batch) -> Tensor:
@@ -150,10 +150,9 @@ class EncoderTrainer:
     def _taught(self, target: Tensor) -> Tensor:
         """The teacher's codes (B, N, D) of the pictures to be drawn."""
         assert self.teacher is not None
-        spec = self.teacher.encoder.spec
-        assert isinstance(spec, EncoderSpec)
         with self._autocast():
-            return self.teacher.encode(resized(target, spec.input_size)).float()
+            codes: Tensor = self.teacher(resized(target, self.teacher.spec.input_size))
+        return codes.float()
 
     def _losses(self, drawn: Tensor, target: Tensor, batch: Batch) -> dict[str, Tensor]:
         weights = self.config.losses
@@ -179,9 +178,8 @@ class EncoderTrainer:
         return autocast(self.device, self.config.run.precision)
 
     def _draw(self, fed: Tensor) -> Tensor:
-        encoder = self.average if self.average is not None else self.network.encoder.eval()
-        codes = encoder(fed) + self.network.latent_avg
-        drawn: Tensor = self.network.generator(codes)
+        encoder = self.average if self.average is not None else self.encoder.eval()
+        drawn: Tensor = self.generator(encoder(fed))
         return drawn
 
     @torch.no_grad()
@@ -189,7 +187,7 @@ class EncoderTrainer:
         """Mean squared error on inputs without faults, beside that of the average face."""
         found = average = 0.0
         count = 0
-        mean_face = self.network.generator(self.network.latent_avg[None])
+        mean_face = self.generator(self.encoder.latent_avg[None])
         for batch in batches:
             target = self._target(batch)
             drawn = self._draw(self._fed(batch, Augmentation()))
@@ -207,8 +205,8 @@ class EncoderTrainer:
 
     def export(self, folder: Path) -> list[Path]:
         """``encoder.safetensors`` in half precision, with its spec."""
-        encoder = self.average if self.average is not None else self.network.encoder
-        state = {**encoder.state_dict(), "latent_avg": self.network.latent_avg}
+        encoder = self.average if self.average is not None else self.encoder
+        state = encoder.state_dict()
         if self.config.task.heads == "kept":
             state = {key: value for key, value in state.items() if not key.startswith(HEADS)}
         return [export_encoder(folder, state, self.config.encoder)]

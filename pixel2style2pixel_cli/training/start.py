@@ -15,8 +15,7 @@ from pixel2style2pixel_cli.device import keep_freed_memory, peak_bytes, resolve_
 from pixel2style2pixel_cli.engine.loading import find_generator, load_encoder, load_encoder_file
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent
-from pixel2style2pixel_cli.networks.psp import PSP
-from pixel2style2pixel_cli.networks.specs import encoder_spec_from
+from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.training.auxiliary import find_identity_loss, find_perceptual_loss
 from pixel2style2pixel_cli.training.checkpoint import FILE, load_module, module_names, read_stamp
@@ -32,8 +31,9 @@ from pixel2style2pixel_cli.training.encoder import EncoderTrainer, check_size
 from pixel2style2pixel_cli.training.generator import GeneratorTrainer
 from pixel2style2pixel_cli.training.log import write_sheet
 from pixel2style2pixel_cli.training.loop import Trainer, run_training
-from pixel2style2pixel_cli.weights.header import read_weight_metadata
+from pixel2style2pixel_cli.weights.header import read_weight_header
 from pixel2style2pixel_cli.zoo.find import find_card
+from pixel2style2pixel_cli.zoo.resolve import resolve
 
 CHECK_STEPS = 4
 
@@ -168,18 +168,18 @@ def _check(trainer: Trainer, run: RunConfig, job: _Job) -> dict[str, Any]:
     }
 
 
-def _find_teacher(name: str, generator: Generator) -> PSP:
+def _find_teacher(name: str, generator: Generator) -> Encoder:
     """The encoder of an inversion model, or of a run folder, for this generator."""
     path = Path(name) / "encoder.safetensors"
     if path.is_file() and not (Path(name) / "model.toml").is_file():
-        spec = encoder_spec_from(read_weight_metadata(path).get("spec", {}), str(path))
+        spec = read_weight_header(path).encoder_spec()
         if spec.input_channels == 3:
             return load_encoder_file(path, spec, generator)
         raise UsageError(f"the encoder in {name} reads {spec.input_channels} channels", "name an inversion model")
     card = find_card(name)
     if card.input.kind != "photo":
         raise UsageError(f"the encoder of {name} does not read photographs", "name an inversion model")
-    return load_encoder(card, generator)[0]
+    return load_encoder(resolve(card), generator)
 
 
 def _start_modules(run: Path, trainer: Trainer, on_event: OnEvent) -> None:

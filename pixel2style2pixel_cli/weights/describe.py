@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pixel2style2pixel_cli.errors import InputError
+from pixel2style2pixel_cli.errors import InputError, IntegrityError
 from pixel2style2pixel_cli.files.image import read_metadata
 from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.files.recipe import parse_recipe
-from pixel2style2pixel_cli.weights.header import METADATA_KEY, read_header
+from pixel2style2pixel_cli.weights.header import METADATA_KEY, read_header, read_weight_header
 from pixel2style2pixel_cli.weights.latents import LatentFile, load_latents
 
 SYNTHETIC = "lgorithmicMedia"  # what the IPTC terms for generated and for composite pictures have in common
@@ -29,7 +28,7 @@ def describe_file(path: Path) -> dict[str, Any]:
         metadata = header.pop("__metadata__", None)
         if isinstance(metadata, dict) and str(metadata.get(METADATA_KEY)).startswith("latent"):
             return _describe_latent(load_latents(path))
-        return _describe_weights(header, metadata, shown)
+        return _describe_weights(path, header, shown)
     if path.suffix.lower() in CHECKPOINTS:
         raise InputError(
             f"{shown} is a checkpoint that p2s2p did not write",
@@ -59,19 +58,20 @@ def _describe_latent(latent: LatentFile) -> dict[str, Any]:
     }
 
 
-def _describe_weights(tensors: dict[str, Any], metadata: Any, shown: str) -> dict[str, Any]:
+def _describe_weights(path: Path, tensors: dict[str, Any], shown: str) -> dict[str, Any]:
     try:
-        content = json.loads(metadata[METADATA_KEY])
-        named = {name: content[name] for name in ("spec", "digest", "licence", "source_sha256")}
-        part = content["kind"]
-    except (KeyError, ValueError, TypeError) as error:
+        header = read_weight_header(path)
+    except IntegrityError as error:
         raise InputError(
             f"{shown} is a safetensors file that p2s2p did not write", "only files with its metadata can be shown"
         ) from error
     return {
         "kind": "weights",
-        "part": part,
-        **named,
+        "part": header.kind,
+        "spec": dict(header.spec),
+        "digest": header.digest,
+        "licence": header.licence,
+        "source_sha256": header.source_sha256,
         "tensors": len(tensors),
         "parameters": sum(math.prod(tensor["shape"]) for tensor in tensors.values()),
         "dtypes": sorted({tensor["dtype"] for tensor in tensors.values()}),

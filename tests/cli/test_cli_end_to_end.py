@@ -125,9 +125,10 @@ def test_latents_match_their_pictures(real: Call, folder: Path, tiny_zoo: Path) 
     from pixel2style2pixel_cli.engine.loading import load_generator
     from pixel2style2pixel_cli.files.pixels import to_uint8
     from pixel2style2pixel_cli.zoo.find import find_card
+    from pixel2style2pixel_cli.zoo.resolve import resolve
 
     assert real("invert", FACES[0], "-o", "a.png", "--save-latents").code == 0
-    generator, digest = load_generator(find_card("tiny-generator"), torch.device("cpu"), torch.float32)
+    generator, digest = load_generator(resolve(find_card("tiny-generator")), torch.device("cpu"), torch.float32)
     latent = load_latents(folder / "a.safetensors", expect_generator=digest)
     assert latent.codes.shape == (GENERATOR.n_styles, GENERATOR.style_dim)
     drawn = to_uint8(generator(torch.from_numpy(latent.codes)[None], "fixed"))[0]

@@ -375,12 +375,13 @@ def test_the_cartoon_is_the_code_of_the_face_in_another_look(real: Call, folder:
     from pixel2style2pixel_cli.files.pixels import to_uint8
     from pixel2style2pixel_cli.weights.latents import load_latents
     from pixel2style2pixel_cli.zoo.find import find_card
+    from pixel2style2pixel_cli.zoo.resolve import resolve
 
     write_photos(folder, ["a.png"])
     assert real("invert", "a.png", *NEVER, "-o", "face", "--save-latents").code == 0
     assert real("toonify", "a.png", *NEVER, "-o", "toon", "--save-latents").code == 0
     face, toon = (load_latents(folder / out / "a.safetensors") for out in ("face", "toon"))
     assert np.array_equal(face.codes, toon.codes) and face.generator != toon.generator
-    generator, digest = load_generator(find_card("tiny-toon-generator"), torch.device("cpu"), torch.float32)
+    generator, digest = load_generator(resolve(find_card("tiny-toon-generator")), torch.device("cpu"), torch.float32)
     drawn = to_uint8(generator(torch.from_numpy(toon.codes)[None], "fixed"))[0]
     assert digest == toon.generator and np.abs(drawn.astype(int) - pixels(folder / "toon" / "a.png")).max() <= 1

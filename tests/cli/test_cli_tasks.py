@@ -114,11 +114,12 @@ def test_latents_of_styles_are_the_codes_of_their_pictures(real: Call, folder: P
     from pixel2style2pixel_cli.engine.loading import load_generator
     from pixel2style2pixel_cli.files.pixels import to_uint8
     from pixel2style2pixel_cli.zoo.find import find_card
+    from pixel2style2pixel_cli.zoo.resolve import resolve
 
     write_inputs("invert", folder / "in", ["a.png"])
     line = ("invert", "in", "--align", "never", "--save-latents")
     assert real(*line, "-o", "out", "--mix-seed", "0-1").code == 0 and real(*line, "-o", "plain").code == 0
-    generator, _ = load_generator(find_card("tiny-generator"), torch.device("cpu"), torch.float32)
+    generator, _ = load_generator(resolve(find_card("tiny-generator")), torch.device("cpu"), torch.float32)
     plain = load_latents(folder / "plain" / "a.safetensors").codes
     for seed in (0, 1):
         latent = load_latents(folder / "out" / f"a_mix{seed}.safetensors")

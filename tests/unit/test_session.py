@@ -57,7 +57,7 @@ def test_models_are_loaded_once_and_share_their_generator(
     assert len(loaded) == 2
     first, second = (engine.model for engine in session._engines.values())
     assert first.weights_sha256["generator"] == second.weights_sha256["generator"]
-    assert first.network.generator is second.network.generator
+    assert first.generator is second.generator
 
 
 def test_lists_keep_their_order_and_one_bad_picture_costs_no_other(session: Session, face: Image.Image) -> None:

@@ -14,6 +14,7 @@ from pixel2style2pixel_cli.engine.rows import parse_layers
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.networks.specs import GeneratorSpec, level_of_row, n_styles_of
 from pixel2style2pixel_cli.zoo.cards import load_card
+from pixel2style2pixel_cli.zoo.resolve import resolve
 
 CPU = torch.device("cpu")
 ROWS = (4, 5, 6, 7)
@@ -23,7 +24,7 @@ ROWS = (4, 5, 6, 7)
 def model(tiny_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
     monkeypatch.setenv("P2S2P_ZOO", str(tiny_zoo))
     monkeypatch.setenv("P2S2P_HOME", str(tmp_path))
-    return load_model(load_card(tiny_zoo / "tiny-invert"), CPU, torch.float32)
+    return load_model(resolve(load_card(tiny_zoo / "tiny-invert")), CPU, torch.float32)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -51,7 +52,7 @@ def test_a_row_that_is_replaced_does_not_hand_on_what_is_not_finite() -> None:
 
 
 def test_a_seed_is_the_same_style_in_any_company(model: Model) -> None:
-    generator = model.network.generator
+    generator = model.generator
     styles = sample_styles(generator, [7, 3, 9])
     assert styles.shape == (3, GENERATOR.n_styles, GENERATOR.style_dim)
     assert torch.equal(sample_styles(generator, [3])[0], styles[1])
@@ -62,7 +63,7 @@ def test_a_seed_is_the_same_style_in_any_company(model: Model) -> None:
 
 
 def test_truncation_pulls_towards_the_average(model: Model) -> None:
-    generator = model.network.generator
+    generator = model.generator
     average, full = generator.latent_avg, sample_styles(generator, [1])
     torch.testing.assert_close(sample_styles(generator, [1], 0.5), average + 0.5 * (full - average))
     torch.testing.assert_close(sample_styles(generator, [1], 0.0)[0], average.expand(GENERATOR.n_styles, -1))

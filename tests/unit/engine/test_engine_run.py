@@ -15,6 +15,7 @@ from pixel2style2pixel_cli.engine.engine import Engine
 from pixel2style2pixel_cli.engine.loading import load_model
 from pixel2style2pixel_cli.errors import ShapeError
 from pixel2style2pixel_cli.zoo.cards import load_card
+from pixel2style2pixel_cli.zoo.resolve import resolve
 
 CPU = torch.device("cpu")
 
@@ -23,7 +24,7 @@ CPU = torch.device("cpu")
 def engine(tiny_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.setenv("P2S2P_ZOO", str(tiny_zoo))
     monkeypatch.setenv("P2S2P_HOME", str(tmp_path))
-    model = load_model(load_card(tiny_zoo / "tiny-invert"), CPU, torch.float32)
+    model = load_model(resolve(load_card(tiny_zoo / "tiny-invert")), CPU, torch.float32)
     return Engine(model, TorchBackend(model, CPU, torch.float32), CPU, torch.float32, BatchSize(4))
 
 
@@ -73,7 +74,7 @@ def test_noise_of_the_codes_comes_before_any_other(engine: Engine, pictures: tor
 
 
 def test_changed_tensors_draw_as_a_generator_that_has_them(engine: Engine, pictures: torch.Tensor) -> None:
-    codes, generator = engine.encode(pictures[:2]), engine.model.network.generator
+    codes, generator = engine.encode(pictures[:2]), engine.model.generator
     plain = engine.draw(codes)
     name = "conv_first.weight" if "conv_first.weight" in generator.state_dict() else next(iter(generator.state_dict()))
     changed = {name: generator.state_dict()[name] * 1.5}

@@ -177,13 +177,13 @@ def test_derived_sizes() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"resolution": 100}, "generator resolution is 100, expected a power of two from 8 on"),
+        ({"resolution": 100}, "generator resolution is 100, expected a power of two from 8 to 4096"),
         ({"resolution": 4}, "expected a power of two"),
         ({"resolution": -16}, "expected a power of two"),
-        ({"resolution": 64, "style_dim": 0}, "must be positive"),
-        ({"resolution": 64, "z_dim": -1}, "must be positive"),
-        ({"resolution": 64, "mapping_layers": 0}, "must be positive"),
-        ({"resolution": 64, "channel_multiplier": 0.0}, "must be positive"),
+        ({"resolution": 64, "style_dim": 0}, "generator widths of 0, expected 1 to 4096"),
+        ({"resolution": 64, "z_dim": 40_000}, "generator widths of 40000, expected 1 to 4096"),
+        ({"resolution": 64, "mapping_layers": 0}, "generator mapping layers of 0, expected 1 to 64"),
+        ({"resolution": 64, "channel_multiplier": float("nan")}, "channel multiplier is nan"),
         ({"resolution": 1024, "channel_multiplier": 1 / 32}, "no channels left"),
     ],
 )

@@ -23,6 +23,7 @@ from pixel2style2pixel_cli.tasks.styles import Styles
 from pixel2style2pixel_cli.tasks.translate import Picture, Translator
 from pixel2style2pixel_cli.variants import SINGLE, Variant, style_variants
 from pixel2style2pixel_cli.zoo.cards import load_card
+from pixel2style2pixel_cli.zoo.resolve import resolve
 
 CPU = torch.device("cpu")
 
@@ -31,7 +32,7 @@ CPU = torch.device("cpu")
 def model(tiny_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
     monkeypatch.setenv("P2S2P_ZOO", str(tiny_zoo))
     monkeypatch.setenv("P2S2P_HOME", str(tmp_path))
-    return load_model(load_card(tiny_zoo / "tiny-invert"), CPU, torch.float32)
+    return load_model(resolve(load_card(tiny_zoo / "tiny-invert")), CPU, torch.float32)
 
 
 def translator(model: Model, noise: str = "fixed", **options: object) -> Translator:
@@ -63,7 +64,7 @@ def drawn(
 
 def test_styles_do_not_depend_on_batch_or_order(model: Model, faces: list[Prepared]) -> None:
     made = translator(model)
-    styles = sample_styles(model.network.generator, [5, 6]).numpy()
+    styles = sample_styles(model.generator, [5, 6]).numpy()
     plain, mixed = drawn(made, faces, [SINGLE]), drawn(made, faces, style_variants([5, 6]))
     for (alone,), pictures in zip(plain, mixed, strict=True):
         assert [picture.variant.mix_seed for picture in pictures] == [5, 6]
