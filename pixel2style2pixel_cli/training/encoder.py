@@ -113,16 +113,16 @@ class EncoderTrainer:
         target = self._target(batch)
         fed = self._fed(batch, self.config.augmentation)
         with self._autocast():
-            offset = self.encoder.offsets(fed).float()
+            codes = self.encoder(fed).float()
         logs: dict[str, Tensor] = {}
         if self.teacher is not None:
-            logs["code"] = F.mse_loss(offset + self.encoder.latent_avg, self._taught(target))
+            logs["code"] = F.mse_loss(codes, self._taught(target))
         if self.config.losses.w_norm:
-            logs["w_norm"] = w_norm(offset)
+            logs["w_norm"] = w_norm(codes - self.encoder.latent_avg)
         # counted from 1, as the log counts: what is logged at a multiple has all losses
         if self.config.losses.drawn and (step + 1) % self.config.losses.draw_every == 0:
             with self._autocast():
-                drawn = self.generator(offset + self.encoder.latent_avg, "random").float()
+                drawn = self.generator(codes, "random").float()
             logs |= self._losses(drawn, target, batch)
         total = torch.stack([getattr(self.config.losses, name) * value for name, value in logs.items()]).sum()
         self.optimiser.zero_grad()

@@ -122,8 +122,8 @@ def test_three_stages_end_in_a_model_that_inverts(presets: dict[str, str], discs
     assert (runs["encoder"] / "samples" / "0000002.png").is_file()
     model = load_model(resolve(load_card(model_of(runs, tmp_path))), torch.device("cpu"), torch.float32)
     assert model.generator_spec == GENERATOR
-    codes = model.network.encode(torch.zeros(1, 3, 32, 32))
-    assert model.network.generator(codes).shape == (1, 3, SIDE, SIDE)
+    codes = model.encoder(torch.zeros(1, 3, 32, 32))
+    assert model.generator(codes).shape == (1, 3, SIDE, SIDE)
     stored = load_file(runs["encoder"] / "encoder.safetensors")["latent_avg"][0]
     assert torch.equal(stored, load_file(runs["sharp"] / "generator.safetensors")["latent_avg"])
 
