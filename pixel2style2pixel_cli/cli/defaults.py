@@ -20,7 +20,7 @@ def apply_config(context: typer.Context, value: str | None) -> str | None:
         return value
     from pixel2style2pixel_cli.options.configured import config_files, load_defaults
 
-    files = config_files(value, Path.cwd())
+    files = config_files(value, Path())  # not Path.cwd(): the working folder may be gone
     name = command_name(context)
     # only a file can name options of other commands
     specs = all_specs() if files else specs_of(name.partition(".")[0])
