@@ -14,7 +14,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from pixel2style2pixel_cli.errors import P2S2PError
-from pixel2style2pixel_cli.events import SCHEMA, Event, ImageDone, Notice, Progress, Summary
+from pixel2style2pixel_cli.events import (
+    Event,
+    ImageDone,
+    Notice,
+    Progress,
+    Summary,
+    image_object,
+    plan_object,
+    summary_object,
+)
 from pixel2style2pixel_cli.wording import aligned, clean, duration, file_size, record_lines, share
 
 if TYPE_CHECKING:
@@ -100,7 +109,7 @@ class Output:
             self._summary_done = True
             self.close()
             if self.report.mode == "json":
-                self.json_line(_summary_object(summary, code, dry_run=self.report.dry_run))
+                self.json_line(summary_object(summary, code, dry_run=self.report.dry_run))
             self.list_without_face()
             if self.report.mode == "human":
                 self._line(self._summary_line(summary))
@@ -205,7 +214,7 @@ class Output:
 
     def _image(self, image: ImageDone) -> None:
         if self.report.mode == "json":
-            self.json_line(_plan_object(image) if self.report.dry_run else _image_object(image))
+            self.json_line(plan_object(image) if self.report.dry_run else image_object(image))
         if image.status == "failed":
             hint = image.hint or "the other inputs are processed all the same"
             message = image.message or "failed"
@@ -322,53 +331,6 @@ class Output:
         return Console(
             file=stream, color_system=colours, force_terminal=True, highlight=False, markup=False, emoji=False
         )
-
-
-def _image_object(image: ImageDone) -> dict[str, object]:
-    keys: dict[str, object] = {
-        "event": "image",
-        "schema": SCHEMA,
-        "input": image.input,
-        "face": image.face,
-        "mix_seed": image.variant.mix_seed,
-        "output": image.output,
-        "latent": image.latent,
-        "status": image.status,
-    }
-    if image.message is not None:
-        keys["message"] = image.message
-    if image.hint is not None:
-        keys["hint"] = image.hint
-    seconds = None if image.seconds is None else round(image.seconds, 4)
-    return keys | {
-        "seconds": seconds, "model": image.model, "aligned": image.aligned, "metrics": image.metrics
-    }  # fmt: skip
-
-
-def _plan_object(image: ImageDone) -> dict[str, object]:
-    status = "todo" if image.status == "ok" else image.status
-    plan = {"event": "plan", "status": status}
-    return {key: plan.get(key, value) for key, value in _image_object(image).items()}
-
-
-def _summary_object(summary: Summary, code: int, *, dry_run: bool) -> dict[str, object]:
-    keys: dict[str, object] = {
-        "event": "summary",
-        "schema": SCHEMA,
-        "ok": summary.ok,
-        "skipped": summary.skipped,
-        "no_face": summary.no_face,
-        "failed": summary.failed,
-        "seconds": round(summary.seconds, 4),
-        "device": summary.device,
-        "dtype": summary.dtype,
-        "model": summary.model,
-        "exit": code,
-        "ignored": summary.ignored,
-        "peak_bytes": summary.peak_bytes,
-        "busy_share": summary.busy_share,
-    }
-    return keys | {"dry_run": True} if dry_run else keys
 
 
 def _resources(summary: Summary) -> str:
