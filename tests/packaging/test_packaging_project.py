@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[2]
 if not (ROOT / ".github").is_dir():
     pytest.skip("the tests run without the repository", allow_module_level=True)
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 REQUIREMENTS = [Requirement(text) for text in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"])]
 YAML_FILES = sorted([*(ROOT / ".github").rglob("*.yml"), ROOT / ".pre-commit-config.yaml"])
 PINNED = ("ruff", "mypy", "import-linter")
@@ -68,6 +69,14 @@ def test_the_workflow_runs_what_runs_here() -> None:
     systems = {"ubuntu-latest", "macos-latest", "windows-latest"}
     assert set(matrix["os"]) == systems == {extra["os"] for extra in matrix["include"]}
     assert PROJECT["requires-python"] == f">={min(matrix['python'], key=Version)}"
+
+
+def test_a_release_compares_its_tag_with_the_version() -> None:
+    file = PYPROJECT["tool"]["hatch"]["version"]["path"]
+    check = next(step["run"] for step in steps("release.yml") if "GITHUB_REF_NAME#v" in step.get("run", ""))
+    assert f'"__version__ = \\"$version\\"" {file}\n' in check
+    assert re.search(r'^__version__ = "[\w.]+"$', (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+    assert file in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 def test_workflows_use_versions_and_no_stored_secret() -> None:
