@@ -21,7 +21,6 @@ from pixel2style2pixel_cli.networks.specs import EncoderKind, EncoderSpec, Gener
 # What the options of a checkpoint call each kind. pSp's and e4e's have the same tensors: nothing else tells them apart.
 KINDS: dict[str, EncoderKind] = {name: kind for kind, family in ENCODER_FAMILIES.items() for name in family.published}
 PUBLISHED_INPUT_SIZE = 256
-PUBLISHED_RESOLUTION = 1024  # of the early files, which do not say
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -29,17 +29,6 @@ def scaled_leaky_relu(x: Tensor) -> Tensor:
     return F.leaky_relu(x, NEGATIVE_SLOPE) * SQRT2
 
 
-def separable_taps(kernel: Tensor) -> Tensor | None:
-    """The vector whose outer product with itself is ``kernel``, or None where there is no such vector."""
-    if kernel.ndim == 1:
-        return kernel
-    total = kernel.sum()
-    taps = kernel.sum(dim=0) / total.abs().sqrt()
-    if total > 0 and torch.allclose(torch.outer(taps, taps), kernel, rtol=1e-5, atol=1e-7):
-        return taps
-    return None
-
-
 def upfirdn2d(
     x_BCHW: Tensor,
     kernel: Tensor,

@@ -17,7 +17,6 @@ from pixel2style2pixel_cli.networks.layers import (
     ToRGB,
     pixel_norm,
     scaled_leaky_relu,
-    separable_taps,
     upfirdn2d,
 )
 from pixel2style2pixel_cli.networks.specs import channel_table
@@ -140,14 +139,6 @@ def test_upfirdn_is_the_sum_over_the_kernel(up: int, down: int, pad: tuple[int, 
     taps = torch.randn(4).double()
     separate = upfirdn2d(x, taps, up=(up, up), down=(down, down), pad=pad)
     torch.testing.assert_close(separate, slow_upfirdn(x, torch.outer(taps, taps), up, down, pad))
-
-
-def test_separable_kernels_are_recognised() -> None:
-    found = separable_taps(BLUR)
-    assert found is not None
-    torch.testing.assert_close(torch.outer(found, found), BLUR)
-    assert separable_taps(torch.randn(4, 4)) is None
-    assert separable_taps(TAPS) is TAPS
 
 
 @pytest.mark.parametrize(
