@@ -25,6 +25,7 @@ from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.files.image import Photo
 from pixel2style2pixel_cli.jobs.plan import PlanItem
 from pixel2style2pixel_cli.tasks.base import Prepared, Preparer
+from pixel2style2pixel_cli.tasks.outcome import as_outcome
 
 # Pictures read ahead of the network, so that a folder of photographs does not end up in memory.
 READ_AHEAD = 8
@@ -61,6 +62,8 @@ class Preparation:
             prepared = self.preparer.prepare(photo, relative)
         except P2S2PError as error:
             return error
+        except Exception as error:
+            return as_outcome(error, label)
         if not self.keep_pixels:
             photo = replace(photo, pixels=photo.pixels[:0])
         return Read(photo=photo, prepared=prepared, seconds=time.perf_counter() - started)

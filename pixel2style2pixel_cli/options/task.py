@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.errors import InputError, UsageError
 from pixel2style2pixel_cli.events import OnEvent, ignore_event
 from pixel2style2pixel_cli.inputs.kinds import InputKind
 from pixel2style2pixel_cli.options.declare import FACES, MODEL, OUTPUT, RUN, STYLES, Shortcut, declare
@@ -35,8 +35,16 @@ INPUTS_HELP = ": files, folders, quoted patterns, - for standard input, @list.tx
 
 
 def read_stdin() -> bytes:
-    """Everything on standard input."""
-    return sys.stdin.buffer.read()
+    """Everything on standard input; InputError where it is closed or cannot be read."""
+    try:
+        if sys.stdin is None:
+            raise OSError("it is closed")
+        return sys.stdin.buffer.read()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(
+            f"standard input cannot be read: {reason.lower()}", "send a file into it: p2s2p COMMAND - < photo.jpg"
+        ) from error
 
 
 def write_stdout(data: bytes) -> object:

@@ -207,7 +207,9 @@ def test_bug_in_one_picture_is_no_silent_loss(real: Call, folder: Path, monkeypa
 
     monkeypatch.setattr(PhotoPreparer, "prepare", crash)
     result = real("invert", "in", "-o", "out")
-    assert result.code == 1 and "Traceback" in result.err and "this is a bug in p2s2p" in result.err
+    assert result.code == 3 and "Traceback" not in result.err and "this is a bug in p2s2p" in result.err
+    result = real("invert", "in", "-o", "out", "-vv")
+    assert result.code == 3 and result.err.count("Traceback") == len(GOOD)
     assert not (folder / "out").exists()
 
 

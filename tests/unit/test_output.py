@@ -182,7 +182,7 @@ def test_a_reader_that_left_interrupts() -> None:
     output = Output(stdout=Closed(), stderr=io.StringIO())
     with pytest.raises(ReaderGone):
         output.json_line({})
-    assert output.reader_gone and issubclass(ReaderGone, KeyboardInterrupt)
+    assert output.stdout.gone and issubclass(ReaderGone, KeyboardInterrupt)
 
 
 def test_messages_nobody_reads_do_not_stop_the_work() -> None:

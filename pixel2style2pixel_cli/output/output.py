@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import sys
 import threading
@@ -11,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO, cast
 
 from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.events import (
@@ -24,7 +22,9 @@ from pixel2style2pixel_cli.events import (
     plan_object,
     summary_object,
 )
-from pixel2style2pixel_cli.wording import aligned, clean, duration, file_size, record_lines, share
+from pixel2style2pixel_cli.output.bar import NARROW, new_bar
+from pixel2style2pixel_cli.output.streams import Messages, Results
+from pixel2style2pixel_cli.wording import aligned, clean, duration, file_size, json_text, record_lines, share
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,13 +37,8 @@ Style = Literal["red", "yellow", "green", "dim"]
 
 PROGRESS_SECONDS = 10.0
 LISTED = 10
-NARROW = 60
 
 _ANSI: dict[Style, str] = {"red": "1;31", "yellow": "33", "green": "32", "dim": "2"}
-
-
-class ReaderGone(KeyboardInterrupt):
-    """Whoever read standard output has closed it; the run stops as if it were interrupted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,9 +65,8 @@ class Output:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.report = report or ReportOptions()
-        self.stdout = stdout or sys.stdout
-        self.stderr = stderr or sys.stderr
-        self.reader_gone = False
+        self.stdout = Results(stdout or sys.stdout)
+        self.stderr = Messages(stderr or sys.stderr)
         self._clock = clock
         self._lock = threading.RLock()
         self._started = self._last_line = clock()
@@ -81,10 +75,6 @@ class Output:
         self._written: list[str] = []
         self._planned = 0
         self._summary_done = False
-        for stream in (self.stdout, self.stderr):
-            # file names may hold anything; a narrow encoding must not turn a result into a crash
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="backslashreplace")
 
     # What the rooms below report
 
@@ -124,6 +114,15 @@ class Output:
                 self._bar.stop()
                 self._bar = None
 
+    def end(self, code: int) -> int:
+        """The exit code of a command that ends with ``code``, once all is printed; tells what could not be."""
+        self.close()
+        self.stdout.flush()
+        if self.stdout.lost is None:
+            return code
+        self.error(self.stdout.lost)
+        return code or self.stdout.lost.exit_code
+
     # What the commands print
 
     def error(self, error: P2S2PError, *, command: str = "p2s2p") -> None:
@@ -133,7 +132,7 @@ class Output:
     def bug(self, error: BaseException) -> None:
         """Print an exception nobody foresaw, with its traceback and what to do about it."""
         self.close()
-        self._write(self.stderr, "".join(traceback.format_exception(error)))
+        self._details("".join(traceback.format_exception(error)))
         self._two_lines(
             f"unexpected {type(error).__name__}: {error}",
             "this is a bug in p2s2p, not in your input; please report it with the lines above and p2s2p --version",
@@ -147,19 +146,17 @@ class Output:
     def text(self, text: str) -> None:
         """Write text that was asked for to standard output."""
         self.close()
-        self._write(self.stdout, text if text.endswith("\n") else text + "\n")
+        with self._lock:
+            self.stdout.write(text if text.endswith("\n") else text + "\n")
 
     def json_line(self, value: Mapping[str, object]) -> None:
-        """Write one JSON object on a line of its own; ASCII, so that any encoding carries any file name."""
-        self._write(self.stdout, json.dumps(value, ensure_ascii=True) + "\n")
+        """Write one JSON object on a line of its own."""
+        with self._lock:
+            self.stdout.write(json_text(value) + "\n")
 
     def write_bytes(self, data: bytes) -> None:
-        """Write the bytes of a picture to standard output."""
-        try:
-            self.stdout.buffer.write(data)
-            self.stdout.buffer.flush()
-        except BrokenPipeError:
-            self._lose_reader()
+        """Write the bytes of a picture to standard output; OutputError where they do not get through."""
+        self.stdout.write_bytes(data)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print rows: a Rich table on a terminal, aligned columns that no width cuts elsewhere."""
@@ -169,7 +166,9 @@ class Output:
             return
         console = self._console(self.stdout)
         if console.width >= NARROW:
-            console.print(_rich_table(columns, cells))
+            with console.capture() as drawn:
+                console.print(_rich_table(columns, cells))
+            self.text(drawn.get())
         else:
             self.text("\n\n".join("\n".join(record_lines(dict(zip(columns, row, strict=True)))) for row in cells))
 
@@ -205,7 +204,7 @@ class Output:
 
     def _advance_bar(self, progress: Progress) -> None:
         if self._bar is None:
-            self._bar = _new_bar(self._console(self.stderr))
+            self._bar = new_bar(self._console(self.stderr))
             self._bar.add_task(clean(progress.label), total=progress.total, share="")
             self._bar.start()
         task, done = self._bar.task_ids[0], share(progress.done, progress.total, progress.unit)
@@ -219,6 +218,8 @@ class Output:
             hint = image.hint or "the other inputs are processed all the same"
             message = image.message or "failed"
             self._two_lines(message if image.input in message else f"{image.input}: {message}", hint)
+            if image.details is not None and self.report.verbosity > 1:
+                self._details(image.details)
         elif image.status == "no_face":
             self._without_face.append(image)
         elif image.status == "ok" and image.output is not None:
@@ -298,39 +299,29 @@ class Output:
 
                 self._bar.console.print(Text.from_ansi(line), soft_wrap=True)
             else:
-                self._write(self.stderr, line + "\n")
+                self.stderr.write(line + "\n")
+                self.stderr.flush()
 
-    def _write(self, stream: TextIO, text: str) -> None:
-        with self._lock:
-            try:
-                stream.write(text)
-                stream.flush()
-            except BrokenPipeError:
-                # nobody reads the messages any more: the work itself goes on
-                if stream is self.stdout:
-                    self._lose_reader()
+    def _details(self, text: str) -> None:
+        """A traceback, with nothing in it that could move the cursor."""
+        for line in text.rstrip().split("\n"):
+            self._line(clean(line))
 
-    def _lose_reader(self) -> None:
-        self.reader_gone = True
-        with contextlib.suppress(OSError, ValueError):
-            # the interpreter flushes standard output once more at its end, which must not fail again
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
-        raise ReaderGone
-
-    def _coloured(self, stream: TextIO) -> bool:
+    def _coloured(self, stream: Messages | Results) -> bool:
         if self.report.colour != "auto":
             return self.report.colour == "always"
         if os.environ.get("NO_COLOR"):
             return False
         return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
 
-    def _console(self, stream: TextIO) -> Console:
+    def _console(self, stream: Messages | Results) -> Console:
         from rich.console import Console
 
         colours: Literal["auto"] | None = "auto" if self._coloured(stream) else None
         return Console(
-            file=stream, color_system=colours, force_terminal=True, highlight=False, markup=False, emoji=False
-        )
+            file=cast("TextIO", stream), width=stream.columns, color_system=colours,
+            force_terminal=True, highlight=False, markup=False, emoji=False,
+        )  # fmt: skip
 
 
 def _resources(summary: Summary) -> str:
@@ -340,16 +331,6 @@ def _resources(summary: Summary) -> str:
     if summary.busy_share is not None:
         parts.append(f"network busy {summary.busy_share:.0%}")
     return ", ".join(parts)
-
-
-def _new_bar(console: Console) -> Bar:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    label, share = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[share]}")
-    if console.width < NARROW:
-        return Progress(label, share, console=console, transient=True)
-    bar = BarColumn(bar_width=None)
-    return Progress(label, bar, share, TimeRemainingColumn(), console=console, transient=True, expand=True)
 
 
 def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> object:
