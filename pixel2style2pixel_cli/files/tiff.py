@@ -112,8 +112,12 @@ class Page:
             return False
         if not colours <= self.channels <= colours + 4 or self.kind == "other" or not self.bits:
             return False
+        if self.big and self.order == ">":
+            return True  # Pillow does not find the tags of these
         if _PHOTOMETRIC not in self.tags or self.kind != "unsigned":
             return self.kind != "float" or self.bits in (16, 32, 64)
+        if self.planar and self.channels != 3 and (self.compression == 1 or colours == 1):
+            return True
         if self.bits > 32 or colours == 3:
             return self.bits not in (8, 16) or (self.bits == 16 and self.planar) or self.channels > 6
         if self.channels == 1:
@@ -195,22 +199,22 @@ def at_page(data: bytes, page: Page) -> io.BytesIO:
 
 def bare_page(data: bytes, page: Page) -> io.BytesIO:
     """The file with a directory of this page alone that has nothing but what the pixels need."""
-    return _with_directory(data, page, [entry for tag, entry in page.entries if tag in _STRUCTURE])
+    return _with_directory(data, page.order, page.big, [entry for tag, entry in page.entries if tag in _STRUCTURE])
 
 
 def with_tags(data: bytes, page: Page, tags: dict[int, tuple[int, ...]]) -> io.BytesIO:
-    """The file with one directory of these tags, in the byte order and the form of the page."""
+    """The file with one directory of these tags, in little-endian order: the numbers of the pixels keep theirs."""
     kind, letter, inside = (16, "Q", 8) if page.big else (4, "I", 4)
     start = len(data) + len(data) % 2
     arrays, entries = b"", []
     for tag, values in sorted(tags.items()):
-        packed = struct.pack(f"{page.order}{len(values)}{letter}", *values)
+        packed = struct.pack(f"<{len(values)}{letter}", *values)
         if len(packed) > inside:
-            place, arrays = struct.pack(page.order + letter, start + len(arrays)), arrays + packed
+            place, arrays = struct.pack("<" + letter, start + len(arrays)), arrays + packed
         else:
             place = packed.ljust(inside, b"\x00")
-        entries.append(struct.pack(f"{page.order}HH{letter}", tag, kind, len(values)) + place)
-    return _with_directory(data, page, entries, arrays)
+        entries.append(struct.pack(f"<HH{letter}", tag, kind, len(values)) + place)
+    return _with_directory(data, "<", page.big, entries, arrays)
 
 
 def unsupported(name: str, page: Page) -> InputError:
@@ -220,15 +224,15 @@ def unsupported(name: str, page: Page) -> InputError:
     )
 
 
-def _with_directory(data: bytes, page: Page, entries: list[bytes], arrays: bytes = b"") -> io.BytesIO:
+def _with_directory(data: bytes, order: str, big: bool, entries: list[bytes], arrays: bytes = b"") -> io.BytesIO:
     """The file with arrays and one directory of these entries behind everything that was there."""
     start = len(data) + len(data) % 2
-    body = struct.pack(page.order + ("Q" if page.big else "H"), len(entries)) + b"".join(entries)
     stream = io.BytesIO(data)
     stream.seek(start)
-    stream.write(arrays + body + bytes(8))
-    stream.seek(8 if page.big else 4)
-    stream.write(struct.pack(page.order + ("Q" if page.big else "I"), start + len(arrays)))
+    stream.write(arrays + struct.pack(order + ("Q" if big else "H"), len(entries)) + b"".join(entries) + bytes(8))
+    magic = next(magic for magic, kind in MAGIC.items() if kind == (order, big))
+    stream.seek(0)
+    stream.write(magic + struct.pack(order + ("HHQ" if big else "I"), *((8, 0) if big else ()), start + len(arrays)))
     stream.seek(0)
     return stream
 
