@@ -16,17 +16,29 @@ from pixel2style2pixel_cli.errors import InputError
 MAGIC = {b"II*\x00": ("<", False), b"MM\x00*": (">", False), b"II+\x00": ("<", True), b"MM\x00+": (">", True)}
 # Integer types by their number: byte, short, long, undefined and their signed and 64-bit kin.
 _TYPES = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
-_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+_SUBFILE, _OLD_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
 _FILL, _ORIENTATION, _COUNT, _PLANAR, _PREDICTOR = 266, 274, 277, 284, 317
 _SUBIFDS, _EXTRA, _FORMAT, _DNG, _PROFILE = 330, 338, 339, 50706, 34675
 STRIPS = (273, 278, 279)  # offsets, rows per strip, byte counts
 TILES = (322, 323, 324, 325)  # width, height, offsets, byte counts
 _READ = frozenset(
     {_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL, _ORIENTATION, _COUNT, _PLANAR, _PREDICTOR}
-    | {_SUBIFDS, _EXTRA, _FORMAT, _DNG, *STRIPS, *TILES}
+    | {_OLD_SUBFILE, _SUBIFDS, _EXTRA, _FORMAT, _DNG, *STRIPS, *TILES}
 )
 # What a decoder needs; the rest describes the photograph.
-_STRUCTURE = _READ - {_SUBIFDS, _ORIENTATION, _DNG, _SUBFILE} | {292, 293, 320, 332, 334, 336, 347, 529, 530, 531, 532}
+_STRUCTURE = _READ - {_SUBIFDS, _ORIENTATION, _DNG, _SUBFILE, _OLD_SUBFILE} | {
+    292,
+    293,
+    320,
+    332,
+    334,
+    336,
+    347,
+    529,
+    530,
+    531,
+    532,
+}
 _MOST_PAGES, _MOST_TAGS, _MOST_VALUES = 64, 4096, 1 << 22
 _REDUCED, _MASK = 1, 4
 _SENSOR = frozenset({32803, 34892})
@@ -105,6 +117,12 @@ class Page:
         return "premultiplied" if extra[0] == 1 else "straight"
 
     @property
+    def is_beside(self) -> bool:
+        """Whether it says of itself that it is a thumbnail or a mask of another picture."""
+        flags, old = self.value(_SUBFILE, 0), self.value(_OLD_SUBFILE, 1)
+        return bool(flags & (_REDUCED | _MASK)) or old == 2 or self.photometric == 4
+
+    @property
     def reads_as_samples(self) -> bool:
         """Whether the pixels are of a kind that the decoder lacks or gets wrong, and ``tiff_samples`` can read."""
         colours = _PLAIN.get(self.photometric)
@@ -116,8 +134,8 @@ class Page:
             return True  # Pillow does not find the tags of these
         if _PHOTOMETRIC not in self.tags or self.kind != "unsigned":
             return self.kind != "float" or self.bits in (16, 32, 64)
-        if self.planar and self.channels != 3 and (self.compression == 1 or colours == 1):
-            return True
+        if self.value(_PLANAR, 1) == 2 and self.channels != 3 and (self.compression == 1 or colours == 1):
+            return True  # the decoder takes the first letter of its mode for that of a plane
         if self.bits > 32 or colours == 3:
             return self.bits not in (8, 16) or (self.bits == 16 and self.planar) or self.channels > 6
         if self.channels == 1:
@@ -175,8 +193,7 @@ def main_page(data: bytes, name: str) -> Page | None:
     if any(page.photometric in _SENSOR or _DNG in page.tags for page in pages):
         raise _raw(name)
     pictures = [page for page in pages if page.width > 0 and page.height > 0]
-    whole = [page for page in pictures if not page.value(_SUBFILE, 0) & (_REDUCED | _MASK) and page.photometric != 4]
-    return next(iter(whole or pictures), None)
+    return next(iter([page for page in pictures if not page.is_beside] or pictures), None)
 
 
 def profile(data: bytes, page: Page) -> bytes | None:
