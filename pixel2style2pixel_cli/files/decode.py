@@ -14,7 +14,7 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from pixel2style2pixel_cli.errors import InputError, reading, reason_of
-from pixel2style2pixel_cli.files import jpeg, png, pnm, tiff, tiff_samples
+from pixel2style2pixel_cli.files import bmp, jpeg, png, pnm, tiff, tiff_samples
 from pixel2style2pixel_cli.files.gamut import SRGB, ColourSpace, coded_space
 from pixel2style2pixel_cli.files.heif import enable_heif
 from pixel2style2pixel_cli.files.source import READABLE, most_bytes, read_bytes
@@ -89,21 +89,20 @@ def decode(source: Path | bytes, *, name: str, max_pixels: int, exact: bool = Fa
             if values is not None:
                 found = Samples(values=values, kind="unsigned", white=pnm.largest_number(data) or 255)
                 return Decoded(image=None, sha256=sha256, samples=found)
-        image = open_header(io.BytesIO(data), data[:_HEAD], name)
+        if data.startswith(b"\xff\xd8\xff"):
+            return _decode_jpeg(data, sha256, name, max_pixels)
+        hidden = bmp.hidden_palette(data)
+        image = open_header(io.BytesIO(data if hidden is None else hidden[0]), data[:_HEAD], name)
         _check_size(image.size, image.format, name, max_pixels)
         _check_length(image, len(data), name)
         space = _video_space(data, name) if image.format in ("AVIF", "HEIF") else SRGB
-        if image.format != "JPEG":
-            scale = _pnm_scale(data) if image.format == "PPM" else 1.0
-            return Decoded(image=_load(image, name), sha256=sha256, space=space, scale=scale)
-        jpeg.check_scans(data, name)
-        try:
-            return Decoded(image=_load(image, name), sha256=sha256)
-        except InputError:
-            whole = jpeg.without_end(data)
-            if whole is None:
-                raise
-            return Decoded(image=whole, sha256=sha256, warning="its end marker is missing: the last bytes may be lost")
+        _load(image, name)
+        if hidden is not None and image.mode == "P":
+            image.putpalette(hidden[1])
+        if image.format in ("TGA", "BMP") and image.mode in ("RGBA", "LA"):
+            _drop_filling(image, data)
+        scale = _pnm_scale(data) if image.format == "PPM" else 1.0
+        return Decoded(image=image, sha256=sha256, space=space, scale=scale)
 
 
 def read_header(source: Path | bytes, *, name: str, max_pixels: int) -> tuple[ImageFile, bytes]:
@@ -162,6 +161,24 @@ def _data(source: Path | bytes, name: str, max_pixels: int) -> bytes:
     return read_bytes(source, name, most=most_bytes(max_pixels), check=check)
 
 
+def _decode_jpeg(data: bytes, sha256: str, name: str, max_pixels: int) -> Decoded:
+    try:
+        image = open_header(io.BytesIO(data), data[:_HEAD], name)
+    except InputError:
+        data = jpeg.without_extras(data)
+        image = open_header(io.BytesIO(data), data[:_HEAD], name)
+    _check_size(image.size, "JPEG", name, max_pixels)
+    _check_length(image, len(data), name)
+    jpeg.check_scans(data, name)
+    try:
+        return Decoded(image=_load(image, name), sha256=sha256)
+    except InputError:
+        whole = jpeg.without_end(data)
+        if whole is None:
+            raise
+        return Decoded(image=whole, sha256=sha256, warning="its end marker is missing: the last bytes may be lost")
+
+
 def _decode_png(data: bytes, sha256: str, name: str, max_pixels: int, exact: bool) -> Decoded:
     width, height, bits, kind, _ = png.header(data)
     image = open_header(io.BytesIO(png.without_extras(data)), data[:_HEAD], name)
@@ -185,7 +202,11 @@ def _decode_png(data: bytes, sha256: str, name: str, max_pixels: int, exact: boo
     _load(image, name)
     if profile is not None:
         image.info["icc_profile"] = profile
-    scale = 255.0 / ((1 << bits) - 1) if kind == 0 and bits in (2, 4) else 1.0
+    scale = 1.0
+    if kind == 0 and bits in (2, 4):
+        scale = 255.0 / ((1 << bits) - 1)
+        if key is not None:
+            image.info["transparency"] = round(key[0] * scale)  # Pillow stretches the picture and not its key
     return Decoded(image=image, sha256=sha256, space=space, scale=scale)
 
 
@@ -227,14 +248,13 @@ def _load(image: ImageFile, name: str) -> ImageFile:
         raise InputError(
             f"{name} {_DAMAGED}: {reason_of(error)}; expected a whole {image.format} picture", _AGAIN
         ) from error
-    if image.format in ("TGA", "BMP") and image.mode in ("RGBA", "LA", "PA"):
-        _drop_empty_alpha(image)
     return image
 
 
-def _drop_empty_alpha(image: ImageFile) -> None:
-    """Make a picture opaque whose fourth channel is filling: programs write these formats without saying so."""
-    if image.getchannel("A").getextrema() == (0, 0):
+def _drop_filling(image: ImageFile, data: bytes) -> None:
+    """Make a picture opaque whose last channel is no alpha: it says so, or all of it is 0, as programs fill it."""
+    announced = image.format != "TGA" or data[17] & 0x0F
+    if not announced or image.getchannel("A").getextrema() == (0, 0):
         image.putalpha(255)
 
 

@@ -1,4 +1,4 @@
-"""JPEG files that a decoder cannot judge by itself: without an end marker, or with more scans than programs write."""
+"""JPEG segments, and what a decoder cannot judge: a missing end marker, more scans than programs write."""
 
 from __future__ import annotations
 
@@ -11,9 +11,38 @@ from pixel2style2pixel_cli.errors import InputError
 _END = b"\xff\xd9"
 # Bits of all kinds: where they are taken for picture data, the picture differs from one that ends there.
 _OTHER_BITS = bytes((37 * i + 11) % 251 for i in range(64))
+_COMMENT = 0xFE
 _SCAN = b"\xff\xda"
 _MOST_SCANS = 200  # progressive pictures have about 10; each passes over the whole picture again
 _BAND = 1 << 22
+
+
+def jpeg_segments(data: bytes) -> list[tuple[int, int, int]]:
+    """Marker, start and end of the payload of every segment before the picture data."""
+    segments = []
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill byte
+            at += 1
+            continue
+        if marker == 0xDA or marker == 0xD9:
+            break
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        segments.append((marker, at + 4, at + 2 + length))
+        at += 2 + max(length, 2)
+    return segments
+
+
+def without_extras(data: bytes) -> bytes:
+    """The file without segments that only describe it, but for EXIF: the decoder fails at damage in any of them."""
+    kept, at = [], 0
+    for marker, start, end in jpeg_segments(data):
+        described = 0xE0 <= marker <= 0xEF or marker == _COMMENT
+        if described and not data[start:end].startswith((b"Exif\x00\x00", b"Adobe")):
+            kept.append(data[at : start - 4])
+            at = end
+    return b"".join([*kept, data[at:]])
 
 
 def check_scans(data: bytes, name: str) -> None:

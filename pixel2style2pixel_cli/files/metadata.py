@@ -9,6 +9,8 @@ from xml.sax.saxutils import escape, unescape
 
 from PIL import Image
 
+from pixel2style2pixel_cli.files.jpeg import jpeg_segments
+
 PNG_RECIPE = "p2s2p"
 PNG_XMP = "XML:com.adobe.xmp"
 JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\x00"
@@ -58,7 +60,7 @@ def insert_jpeg_xmp(data: bytes, packet: str) -> bytes:
     if len(payload) + 2 > 0xFFFF:
         raise ValueError(f"the metadata takes {len(payload)} bytes, a JPEG segment holds 65533")
     at = 2
-    for marker, start, end in _jpeg_segments(data):
+    for marker, start, end in jpeg_segments(data):
         if marker != 0xE0 and not (marker == 0xE1 and data[start:end].startswith(b"Exif\x00")):
             break
         at = end
@@ -67,27 +69,10 @@ def insert_jpeg_xmp(data: bytes, packet: str) -> bytes:
 
 def find_jpeg_xmp(data: bytes) -> bytes | None:
     """The XMP packet of a JPEG file; older Pillow versions do not report it."""
-    for marker, start, end in _jpeg_segments(data):
+    for marker, start, end in jpeg_segments(data):
         if marker == 0xE1 and data[start:end].startswith(JPEG_XMP):
             return data[start + len(JPEG_XMP) : end]
     return None
-
-
-def _jpeg_segments(data: bytes) -> list[tuple[int, int, int]]:
-    """Marker, start and end of the payload of every segment before the picture data."""
-    segments = []
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-            continue
-        if marker == 0xDA or marker == 0xD9:
-            break
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
-        segments.append((marker, at + 4, at + 2 + length))
-        at += 2 + max(length, 2)
-    return segments
 
 
 def clean_exif(image: Image.Image) -> tuple[int, bytes | None]:

@@ -15,7 +15,8 @@ from PIL import Image
 
 DATA = Path(__file__).parent / "data"
 ASCII, SHORT, LONG, UNDEFINED = 2, 3, 4, 7
-_LETTERS = {1: "B", SHORT: "H", LONG: "I", 6: "b", UNDEFINED: "B", 8: "h", 9: "i", 11: "f", 12: "d", 16: "Q"}
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}  # bytes, by type
+_LETTERS = {1: "B", SHORT: "H", LONG: "I", 6: "b", UNDEFINED: "B", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q"}
 _SAMPLE_FORMAT = {"u": 1, "i": 2, "f": 3, "c": 6}
 
 
@@ -86,27 +87,47 @@ def _append_page(out: bytearray, page: TiffPage, link: int, order: str, big: boo
     tags = _tags(page, places, [len(block) for block in blocks])
     if children:
         tags[330] = (LONG, children)
-    tags = {tag: value for tag, value in (tags | page.tags).items() if value is not None}
+    return _append_directory(out, tags | page.tags, link, order, big)
+
+
+def _append_directory(
+    out: bytearray, tags: dict[int, tuple[int, Any] | None], link: int, order: str, big: bool
+) -> tuple[int, int]:
+    """Write the numbers of the tags and their directory; as ``_append_page``."""
     count_form, offset_form, inside = ("Q", "Q", 8) if big else ("H", "I", 4)
-    entries = b""
-    for tag, (kind, numbers) in sorted(tags.items()):
+    entries = []
+    for tag, value in sorted(tags.items()):
+        if value is None:
+            continue
+        kind, numbers = value
         body = (
             numbers if isinstance(numbers, bytes) else struct.pack(f"{order}{len(numbers)}{_LETTERS[kind]}", *numbers)
         )
-        count = len(body) if isinstance(numbers, bytes) else len(numbers)
+        count = len(body) // SIZES[kind] if isinstance(numbers, bytes) else len(numbers)
         if len(body) > inside:
             out += bytes(len(out) % 2)
             place = struct.pack(order + offset_form, len(out))
             out += body
         else:
             place = body.ljust(inside, b"\0")
-        entries += struct.pack(f"{order}HH{offset_form}", tag, kind, count) + place
+        entries.append(struct.pack(f"{order}HH{offset_form}", tag, kind, count) + place)
     out += bytes(len(out) % 2)
     start = len(out)
-    out += struct.pack(order + count_form, len(tags)) + entries + bytes(inside)
+    out += struct.pack(order + count_form, len(entries)) + b"".join(entries) + bytes(inside)
     if link >= 0:
         out[link : link + inside] = struct.pack(order + offset_form, start)
     return start, len(out) - inside
+
+
+def exif(
+    tags: dict[int, Any], *, camera: dict[int, Any] | None = None, gps: dict[int, Any] | None = None, order: str = "<"
+) -> bytes:
+    """EXIF as it stands in a picture, with the directories of the camera and of the place."""
+    out = bytearray((b"II*\0" if order == "<" else b"MM\0*") + bytes(4))
+    below = {tag: inner for tag, inner in ((0x8769, camera), (0x8825, gps)) if inner is not None}
+    places = {tag: (LONG, [_append_directory(out, inner, -1, order, False)[0]]) for tag, inner in below.items()}
+    _append_directory(out, tags | places, 4, order, False)
+    return b"Exif\0\0" + bytes(out)
 
 
 def _tags(page: TiffPage, places: list[int], lengths: list[int]) -> dict[int, tuple[int, Any] | None]:
