@@ -1,4 +1,4 @@
-"""BMP palettes that mislead the decoder: pixels of 4 bits, or of 8 with two colours, taken for greys of another depth."""
+"""BMP palettes that mislead the decoder: 4 bits, or 8 with two colours, are taken for greys of another depth."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ PROFILE_SPACE = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab"}
 PROFILE_ERRORS = (ImageCms.PyCMSError, ImportError, OSError, ValueError, TypeError, AttributeError)
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
 _SAVE = "save it as an 8-bit or 16-bit PNG"
-_BAND = 1 << 24  # pixels converted at a time: larger pictures would be in memory several times over
+_BAND = 1 << 22  # pixels converted at a time: larger pictures would be in memory several times over
 
 
 def to_srgb(decoded: Decoded, name: str) -> NDArray[np.uint8]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -17,7 +16,7 @@ from pixel2style2pixel_cli.errors import InputError, reading, reason_of
 from pixel2style2pixel_cli.files import bmp, jpeg, png, pnm, tiff, tiff_samples
 from pixel2style2pixel_cli.files.gamut import SRGB, ColourSpace, coded_space
 from pixel2style2pixel_cli.files.heif import enable_heif
-from pixel2style2pixel_cli.files.source import READABLE, most_bytes, read_bytes
+from pixel2style2pixel_cli.files.source import LARGE, READABLE, HeaderStream, most_bytes, read_bytes
 from pixel2style2pixel_cli.files.unknown import describe_unknown
 
 if TYPE_CHECKING:
@@ -27,8 +26,10 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF", "HEIF", "TGA")
 MOST_SIDE = 1_000_000  # pixels
 _HEAD = 512
-# What decoders take for a pixel beside the picture itself, in pictures: those of video keep planes and a copy.
-_WEIGHT = {"AVIF": 2, "HEIF": 2}
+# How often a picture counts towards the limit of pixels. Most take 7 to 14 bytes of memory for a pixel until they are
+# decoded and converted; the decoders of these keep copies, and take twice that.
+_USUAL = 14
+_WEIGHT = {"AVIF": 2, "HEIF": 2, "WEBP": 2, "JPEG2000": 2}
 # The most pixels that a byte of a file can stand for, by format and mode: run lengths, the ratio of deflate (1032) and
 # of LZW with 12 bits. A header that asks for more belongs to a file that is cut short, or to none.
 _DENSEST = {"GIF": {}, "PNG": {"RGB": 344, "RGBA": 258, "LA": 516}, "JPEG": {}}
@@ -77,22 +78,23 @@ def decode(source: Path | bytes, *, name: str, max_pixels: int, exact: bool = Fa
 
     Raises InputError for whatever is not a whole picture of at most ``max_pixels`` pixels.
     """
-    data = _data(source, name, max_pixels)
-    sha256 = hashlib.sha256(data).hexdigest()
     with reading(name, _DAMAGED, _AGAIN):
+        data = _data(source, name, max_pixels)
+        sha256 = hashlib.sha256(data).hexdigest()
         if tiff.is_tiff(data):
             return _decode_tiff(data, sha256, name, max_pixels, exact)
         if png.is_png(data):
             return _decode_png(data, sha256, name, max_pixels, exact)
         if data[:1] == b"P":
-            values = pnm.read_samples(data, max_pixels)
-            if values is not None:
-                found = Samples(values=values, kind="unsigned", white=pnm.largest_number(data) or 255)
+            size = pnm.size_of_samples(data)
+            if size is not None:
+                _check_size(size, "PPM", name, max_pixels)
+                found = Samples(values=pnm.read_samples(data), kind="unsigned", white=pnm.largest_number(data) or 255)
                 return Decoded(image=None, sha256=sha256, samples=found)
         if data.startswith(b"\xff\xd8\xff"):
             return _decode_jpeg(data, sha256, name, max_pixels)
         hidden = bmp.hidden_palette(data)
-        image = open_header(io.BytesIO(data if hidden is None else hidden[0]), data[:_HEAD], name)
+        image = open_header(HeaderStream(data if hidden is None else hidden[0]), data[:_HEAD], name)
         _check_size(image.size, image.format, name, max_pixels)
         _check_length(image, len(data), name)
         space = _video_space(data, name) if image.format in ("AVIF", "HEIF") else SRGB
@@ -107,13 +109,13 @@ def decode(source: Path | bytes, *, name: str, max_pixels: int, exact: bool = Fa
 
 def read_header(source: Path | bytes, *, name: str, max_pixels: int) -> tuple[ImageFile, bytes]:
     """A picture whose pixels are not decoded, for its metadata, and the bytes of the file."""
-    data = _data(source, name, max_pixels)
     with reading(name, "has a damaged header", _AGAIN):
+        data = _data(source, name, max_pixels)
         clean = png.without_extras(data) if png.is_png(data) else data
-        return open_header(io.BytesIO(clean), data[:_HEAD], name), data
+        return open_header(HeaderStream(clean), data[:_HEAD], name), data
 
 
-def open_header(stream: BinaryIO, head: bytes, name: str) -> ImageFile:
+def open_header(stream: HeaderStream, head: bytes, name: str) -> ImageFile:
     """Read the header only.
 
     Image.open would refuse or warn at a limit of its own, a global of Pillow: the plugins are asked one by one instead.
@@ -129,8 +131,11 @@ def open_header(stream: BinaryIO, head: bytes, name: str) -> ImageFile:
             continue
         try:
             stream.seek(0)
+            stream.reads_left = HeaderStream.reads_left
             # the factory of JPEG reads a second picture's index as well, whose damage would cost the first
-            return JpegImageFile(stream, "") if key == "JPEG" else factory(stream, "")
+            image = JpegImageFile(stream, "") if key == "JPEG" else factory(stream, "")
+            stream.reads_left = None  # pixels take more reads
+            return image
         except MemoryError:
             raise
         except Image.DecompressionBombError as error:
@@ -151,11 +156,16 @@ def _data(source: Path | bytes, name: str, max_pixels: int) -> bytes:
         return source
 
     def check(file: BinaryIO) -> None:
-        head = file.read(_HEAD)
-        if head[4:8] == b"ftyp" or head.startswith((b"RIFF", *tiff.MAGIC)):
+        start = file.read(LARGE)
+        if start[4:8] == b"ftyp" or start.startswith((b"RIFF", *tiff.MAGIC)):
             return  # decoders that read the whole file for a header, or whose first page is not the picture
         with reading(name, "has a damaged header", _AGAIN):
-            image = open_header(file, head, name)
+            try:
+                image = open_header(HeaderStream(start), start[:_HEAD], name)
+            except InputError as error:
+                if error.__cause__ is None:  # no decoder takes it for a picture
+                    raise
+                return  # its header may be longer than what was read of it
             _check_size(image.size, image.format, name, max_pixels)
 
     return read_bytes(source, name, most=most_bytes(max_pixels), check=check)
@@ -163,10 +173,10 @@ def _data(source: Path | bytes, name: str, max_pixels: int) -> bytes:
 
 def _decode_jpeg(data: bytes, sha256: str, name: str, max_pixels: int) -> Decoded:
     try:
-        image = open_header(io.BytesIO(data), data[:_HEAD], name)
+        image = open_header(HeaderStream(data), data[:_HEAD], name)
     except InputError:
         data = jpeg.without_extras(data)
-        image = open_header(io.BytesIO(data), data[:_HEAD], name)
+        image = open_header(HeaderStream(data), data[:_HEAD], name)
     _check_size(image.size, "JPEG", name, max_pixels)
     _check_length(image, len(data), name)
     jpeg.check_scans(data, name)
@@ -181,7 +191,7 @@ def _decode_jpeg(data: bytes, sha256: str, name: str, max_pixels: int) -> Decode
 
 def _decode_png(data: bytes, sha256: str, name: str, max_pixels: int, exact: bool) -> Decoded:
     width, height, bits, kind, _ = png.header(data)
-    image = open_header(io.BytesIO(png.without_extras(data)), data[:_HEAD], name)
+    image = open_header(HeaderStream(png.without_extras(data)), data[:_HEAD], name)
     _check_size((width, height), "PNG", name, max_pixels)
     _check_length(image, len(data), name)
     png.check_palette(data, name)
@@ -190,6 +200,7 @@ def _decode_png(data: bytes, sha256: str, name: str, max_pixels: int, exact: boo
     key = png.transparent_colour(data)
     wide = kind != 3 and bits == 16 and (not space.is_srgb or key is not None or (exact and kind != 0))
     if wide:
+        _check_size((width, height), "PNG", name, max_pixels, weight=4)
         values = png.samples(data)
         if key is not None:
             alpha = np.where((values == np.array(key, np.uint16)).all(axis=2, keepdims=True), 0, 0xFFFF)
@@ -216,6 +227,8 @@ def _decode_tiff(data: bytes, sha256: str, name: str, max_pixels: int, exact: bo
         raise InputError(f"{name} {_DAMAGED}: it has no directory of a picture; expected a whole TIFF picture", _AGAIN)
     _check_size((page.width, page.height), "TIFF", name, max_pixels)
     if page.reads_as_samples or (exact and page.scales_numbers):
+        weight = max(1, round(3 * page.bytes_per_pixel / _USUAL))  # as bytes, as numbers, and a copy by planes
+        _check_size((page.width, page.height), "TIFF", name, max_pixels, weight=weight)
         found = Samples(
             values=tiff_samples.read_samples(data, page),
             kind=page.kind if page.kind != "other" else "unsigned",
@@ -258,9 +271,9 @@ def _drop_filling(image: ImageFile, data: bytes) -> None:
         image.putalpha(255)
 
 
-def _check_size(size: tuple[int, int], format: str | None, name: str, max_pixels: int) -> None:
+def _check_size(size: tuple[int, int], format: str | None, name: str, max_pixels: int, weight: int = 0) -> None:
     width, height = size
-    weight = _WEIGHT.get(format or "", 1)
+    weight = weight or _WEIGHT.get(format or "", 1)
     if width * height * weight > max_pixels:
         heavy = f" of {format}, which takes {weight} times the memory" if weight > 1 else ""
         raise InputError(

@@ -75,11 +75,13 @@ def read_image(source: Path | bytes, *, name: str, max_pixels: int = 200_000_000
     Raises InputError for whatever is not a whole picture of at most ``max_pixels`` pixels.
     """
     decoded = decode(source, name=name, max_pixels=max_pixels)
+    sha256, warning = decoded.sha256, decoded.warning
     with reading(name, "is damaged", "save it again, as PNG or JPEG"):
         pixels = colour.to_srgb(decoded, name)
         orientation, exif = clean_exif(decoded)
+        del decoded  # turning makes a copy, and a large picture need not be there three times
         pixels = turn_upright(pixels, orientation)
-    return Photo(pixels=pixels, sha256=decoded.sha256, exif=exif, name=name, warning=decoded.warning)
+    return Photo(pixels=pixels, sha256=sha256, exif=exif, name=name, warning=warning)
 
 
 def read_levels(

@@ -13,15 +13,16 @@ _END = b"\xff\xd9"
 _OTHER_BITS = bytes((37 * i + 11) % 251 for i in range(64))
 _COMMENT = 0xFE
 _SCAN = b"\xff\xda"
+_MOST_SEGMENTS = 10_000
 _MOST_SCANS = 200  # progressive pictures have about 10; each passes over the whole picture again
 _BAND = 1 << 22
 
 
 def jpeg_segments(data: bytes) -> list[tuple[int, int, int]]:
     """Marker, start and end of the payload of every segment before the picture data."""
-    segments = []
+    segments: list[tuple[int, int, int]] = []
     at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
+    while at + 4 <= len(data) and data[at] == 0xFF and len(segments) < _MOST_SEGMENTS:
         marker = data[at + 1]
         if marker == 0xFF:  # fill byte
             at += 1

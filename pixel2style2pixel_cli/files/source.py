@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import select
 import stat
@@ -16,7 +17,22 @@ from pixel2style2pixel_cli.errors import InputError
 READABLE = "expected a PNG, JPEG, WebP, TIFF, BMP or GIF picture"
 LARGE = 32 << 20  # bytes from which a header is looked at before the rest is read
 _BLOCK = 1 << 20
+_MOST_READS = 200_000
 _PATIENCE = 30.0  # seconds without a byte after which a pipe counts as forgotten
+
+
+class HeaderStream(io.BytesIO):
+    """Bytes for a parser of headers, which may not read for ever: some take a byte at a time until they find a mark."""
+
+    reads_left: int | None = _MOST_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As ``io.BytesIO``; OSError after more reads than a header takes."""
+        if self.reads_left is not None:
+            self.reads_left -= 1
+            if self.reads_left < 0:
+                raise OSError("its header has no end")
+        return super().read(size)
 
 
 def most_bytes(max_pixels: int) -> int:
@@ -46,7 +62,12 @@ def read_bytes(
                 file.seek(0)
             if size > most:
                 raise _too_long(name, size, most)
-            data = file.read(most + 1)
+            data = file.read(size + 1)  # memory for as much is taken at once
+            while len(data) > size and len(data) <= most:  # it has no size, or has grown
+                more = file.read(_BLOCK)
+                if not more:
+                    break
+                data += more
         if len(data) > most:
             raise _too_long(name, len(data), most)
         return data

@@ -5,13 +5,13 @@ Tags and numbers are those of the TIFF 6.0 specification; BigTIFF has the same w
 
 from __future__ import annotations
 
-import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from pixel2style2pixel_cli.errors import InputError
+from pixel2style2pixel_cli.files.source import HeaderStream
 
 MAGIC = {b"II*\x00": ("<", False), b"MM\x00*": (">", False), b"II+\x00": ("<", True), b"MM\x00+": (">", True)}
 # Integer types by their number: byte, short, long, undefined and their signed and 64-bit kin.
@@ -39,7 +39,8 @@ _STRUCTURE = _READ - {_SUBIFDS, _ORIENTATION, _DNG, _SUBFILE, _OLD_SUBFILE} | {
     531,
     532,
 }
-_MOST_PAGES, _MOST_TAGS, _MOST_VALUES = 64, 4096, 1 << 22
+_MOST_PAGES, _MOST_TAGS = 64, 4096
+_MOST_VALUES, _MOST_STRIPS = 256, 1 << 22  # numbers of a tag: of any page that is looked at, and of the one chosen
 _REDUCED, _MASK = 1, 4
 _SENSOR = frozenset({32803, 34892})
 _COLOURS = {0: "grey", 1: "grey", 2: "RGB", 3: "palette", 4: "mask", 5: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "ICCLab"}
@@ -97,6 +98,10 @@ class Page:
         return self.value(_COMPRESSION, 1)
 
     @property
+    def bytes_per_pixel(self) -> float:
+        return self.channels * self.bits / 8
+
+    @property
     def planar(self) -> bool:
         return self.value(_PLANAR, 1) == 2 and self.channels > 1
 
@@ -140,7 +145,7 @@ class Page:
             return self.bits not in (8, 16) or (self.bits == 16 and self.planar) or self.channels > 6
         if self.channels == 1:
             return self.bits not in (1, 2, 4, 8) and not (self.bits == 16 and self.photometric == 1)
-        return not (self.bits == 8 and self.photometric == 1 and self.channels == 2 and _EXTRA in self.tags)
+        return not (self.bits == 8 and self.photometric == 1 and self.channels == 2 and self.alpha == "straight")
 
     @property
     def scales_numbers(self) -> bool:
@@ -185,7 +190,7 @@ def main_page(data: bytes, name: str) -> Page | None:
         if offset in seen or offset == 0:
             continue
         seen.add(offset)
-        page, following = _read_page(data, offset, order, big)
+        page, following = _read_page(data, offset, order, big, _MOST_VALUES)
         if page is None:
             continue
         pages.append(page)
@@ -193,7 +198,8 @@ def main_page(data: bytes, name: str) -> Page | None:
     if any(page.photometric in _SENSOR or _DNG in page.tags for page in pages):
         raise _raw(name)
     pictures = [page for page in pages if page.width > 0 and page.height > 0]
-    return next(iter([page for page in pictures if not page.is_beside] or pictures), None)
+    chosen = next(iter([page for page in pictures if not page.is_beside] or pictures), None)
+    return None if chosen is None else _read_page(data, chosen.offset, order, big, _MOST_STRIPS)[0]
 
 
 def profile(data: bytes, page: Page) -> bytes | None:
@@ -205,21 +211,24 @@ def profile(data: bytes, page: Page) -> bytes | None:
     return None
 
 
-def at_page(data: bytes, page: Page) -> io.BytesIO:
+def at_page(data: bytes, page: Page) -> HeaderStream:
     """The file with this page as its first."""
-    stream = io.BytesIO(data)
-    stream.seek(8 if page.big else 4)
-    stream.write(struct.pack(page.order + ("Q" if page.big else "I"), page.offset))
-    stream.seek(0)
+    stream = HeaderStream(data)
+    pointer = struct.pack(page.order + ("Q" if page.big else "I"), page.offset)
+    start = 8 if page.big else 4
+    if data[start : start + len(pointer)] != pointer:  # a write copies the whole file
+        stream.seek(start)
+        stream.write(pointer)
+        stream.seek(0)
     return stream
 
 
-def bare_page(data: bytes, page: Page) -> io.BytesIO:
+def bare_page(data: bytes, page: Page) -> HeaderStream:
     """The file with a directory of this page alone that has nothing but what the pixels need."""
     return _with_directory(data, page.order, page.big, [entry for tag, entry in page.entries if tag in _STRUCTURE])
 
 
-def with_tags(data: bytes, page: Page, tags: dict[int, tuple[int, ...]]) -> io.BytesIO:
+def with_tags(data: bytes, page: Page, tags: dict[int, tuple[int, ...]]) -> HeaderStream:
     """The file with one directory of these tags, in little-endian order: the numbers of the pixels keep theirs."""
     kind, letter, inside = (16, "Q", 8) if page.big else (4, "I", 4)
     start = len(data) + len(data) % 2
@@ -241,10 +250,10 @@ def unsupported(name: str, page: Page) -> InputError:
     )
 
 
-def _with_directory(data: bytes, order: str, big: bool, entries: list[bytes], arrays: bytes = b"") -> io.BytesIO:
+def _with_directory(data: bytes, order: str, big: bool, entries: list[bytes], arrays: bytes = b"") -> HeaderStream:
     """The file with arrays and one directory of these entries behind everything that was there."""
     start = len(data) + len(data) % 2
-    stream = io.BytesIO(data)
+    stream = HeaderStream(data)
     stream.seek(start)
     stream.write(arrays + struct.pack(order + ("Q" if big else "H"), len(entries)) + b"".join(entries) + bytes(8))
     magic = next(magic for magic, kind in MAGIC.items() if kind == (order, big))
@@ -261,7 +270,7 @@ def _raw(name: str) -> InputError:
     )
 
 
-def _read_page(data: bytes, offset: int, order: str, big: bool) -> tuple[Page | None, int]:
+def _read_page(data: bytes, offset: int, order: str, big: bool, most: int) -> tuple[Page | None, int]:
     """The directory at an offset, and the offset of the next; None and 0 where there is none."""
     count_format, size = (order + "Q", 20) if big else (order + "H", 12)
     start = offset + struct.calcsize(count_format)
@@ -272,9 +281,9 @@ def _read_page(data: bytes, offset: int, order: str, big: bool) -> tuple[Page | 
     if not 0 < count <= _MOST_TAGS or end > len(data):
         return None, 0
     entries = tuple(_entries(data, start, count, size, order))
-    tags = {}
+    tags: dict[int, tuple[int, ...]] = {}
     for tag, entry in entries:
-        values = _values(data, entry, order, big) if tag in _READ else ()
+        values = _values(data, entry, order, big, most) if tag in _READ and tag not in tags else ()
         if values:
             tags[tag] = values
     pointer = data[end : end + (8 if big else 4)]
@@ -288,11 +297,11 @@ def _entries(data: bytes, start: int, count: int, size: int, order: str) -> Iter
         yield struct.unpack_from(order + "H", entry)[0], entry
 
 
-def _values(data: bytes, entry: bytes, order: str, big: bool) -> tuple[int, ...]:
+def _values(data: bytes, entry: bytes, order: str, big: bool, most: int) -> tuple[int, ...]:
     """The numbers of an entry, empty where they are of another type or do not lie within the file."""
     kind, count = struct.unpack_from(order + ("HQ" if big else "HI"), entry, 2)
     letter = _TYPES.get(kind)
-    if letter is None or not 0 < count <= _MOST_VALUES:
+    if letter is None or not 0 < count <= most:
         return ()
     form = f"{order}{count}{letter}"
     inside, place = (8, 12) if big else (4, 8)

@@ -155,7 +155,7 @@ def test_segments_that_cost_no_picture() -> None:
     for marker, body in segments:
         segment = struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
         assert np.array_equal(read_image(data[:2] + segment + data[2:], name="x").pixels, wanted), body
-        if body.startswith(b"Exif\0\0junk"):
+        if body.startswith(b"Exif"):
             continue  # the one place where the orientation would stand
         turned = read_image(data[:2] + segment + turn + data[2:], name="x").pixels
         assert np.array_equal(turned, np.rot90(wanted, -1)), body
