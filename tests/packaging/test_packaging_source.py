@@ -97,7 +97,7 @@ def test_every_file_says_what_it_is() -> None:
 def test_nothing_of_one_machine() -> None:
     found = []
     for path in sources():
-        if path.suffix in (".npz", ".safetensors", ".png", ".webp", ".jpg"):
+        if path.suffix in (".npz", ".safetensors", ".png", ".webp", ".jpg", ".heic", ".dng", ".pgm"):
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             if MACHINE.search(line):
