@@ -111,6 +111,17 @@ class EqualLinear(nn.Module):
         return scaled_leaky_relu(y_BO) if self.activate else y_BO
 
 
+def subsampled(x_BIHW: Tensor, kernel: int, stride: int) -> tuple[Tensor, int]:
+    """The input and stride of a convolution, the pixels that a 1x1 kernel would skip left out while gradients count.
+
+    The same numbers. oneDNN writes past its buffer in the backward pass of such a convolution where the input has fewer
+    channels than a vector register holds (its issue 6035; PyTorch 2.14 aborts, or learns from wrong gradients).
+    """
+    if kernel != 1 or stride == 1 or not torch.is_grad_enabled():
+        return x_BIHW, stride
+    return x_BIHW[..., ::stride, ::stride], 1
+
+
 class EqualConv2d(nn.Module):
     """Convolution whose learning rate is equalised at run time."""
 
@@ -124,7 +135,8 @@ class EqualConv2d(nn.Module):
         self.stride, self.padding = stride, padding
 
     def forward(self, x_BIHW: Tensor) -> Tensor:
-        return F.conv2d(x_BIHW, self.weight * self.scale, self.bias, stride=self.stride, padding=self.padding)
+        x_BIHW, stride = subsampled(x_BIHW, self.weight.shape[-1], self.stride)
+        return F.conv2d(x_BIHW, self.weight * self.scale, self.bias, stride=stride, padding=self.padding)
 
 
 class BiasActivation(nn.Module):

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pixel2style2pixel_cli.networks.irse import StridedPointwise
 from pixel2style2pixel_cli.networks.layers import (
     EqualLinear,
     ModulatedConv2d,
@@ -186,3 +187,18 @@ def test_channel_table_is_the_published_one() -> None:
     assert [*channel_table(sizes, 2, 512).values()] == [512, 512, 512, 512, 512, 256, 128, 64, 32]
     assert [*channel_table(sizes, 1, 512).values()] == [512, 512, 512, 512, 256, 128, 64, 32, 16]
     assert [*channel_table(sizes[:6], 0.25, 256).values()] == [256, 256, 256, 128, 64, 32]
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_strided_pointwise_convolutions_learn_from_the_right_gradients(memory_format: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    layer = StridedPointwise(4, 8, 1, 2, bias=False)
+    x = torch.randn(2, 4, 8, 8).contiguous(memory_format=memory_format)
+    for _ in range(50):  # a write past a buffer shows after a few
+        layer.weight.grad = None
+        layer(x).square().sum().backward()
+    weight = layer.weight.detach().double().requires_grad_(True)
+    torch.einsum("oi,bihw->bohw", weight[..., 0, 0], x[..., ::2, ::2].double()).square().sum().backward()
+    torch.testing.assert_close(layer.weight.grad, weight.grad.float(), rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), torch.nn.functional.conv2d(x, layer.weight, stride=2))
