@@ -13,6 +13,7 @@ from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.specs import HEADS, EncoderSpec, GeneratorSpec
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
+from pixel2style2pixel_cli.weights.digest import require_digest
 from pixel2style2pixel_cli.weights.header import read_weight_header
 from pixel2style2pixel_cli.weights.read import materialise, read_tensors
 from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card
@@ -122,21 +123,18 @@ def load_generator_file(
     return generator.eval().requires_grad_(False), header.digest
 
 
-def find_generator(name: str) -> Generator:
-    """A generator on the CPU: a weight file of ours, a run folder that exported one, or a model of the zoo."""
-    path, installed = locate_generator(name)
-    expect = None if installed is None else installed.generator
-    return load_generator_file(path, torch.device("cpu"), torch.float32, expect=expect)[0]
-
-
 def locate_generator(name: str) -> tuple[Path, InstalledModel | None]:
-    """The weight file that ``find_generator`` loads, and the model it belongs to, if any; then it is verified."""
+    """The verified file of a generator, and the model it belongs to, if any.
+
+    ``name`` is a weight file of ours, a run folder that exported one, or a model of the zoo.
+    """
     path = Path(name)
     if (path / "generator.safetensors").is_file() and not (path / CARD_FILE).is_file():
         path = path / "generator.safetensors"
     if path.suffix == ".safetensors":
         if not path.is_file():
             raise UsageError(f"no weight file {path}", "name a generator.safetensors, a run folder or a model")
+        require_digest(path)
         return path, None
     installed = resolve(find_card(name))
     return installed.checked_files["generator"], installed

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pixel2style2pixel_cli.engine.loading import locate_generator
-from pixel2style2pixel_cli.errors import MissingError, UsageError
+from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.install.blend_layers import blend_generators
 from pixel2style2pixel_cli.install.own_card import FREE_LICENCE, generator_card
 from pixel2style2pixel_cli.install.store import Origin, Part, check_name, install
@@ -23,7 +23,7 @@ from pixel2style2pixel_cli.weights.read import materialise, read_tensors
 from pixel2style2pixel_cli.wording import clean
 from pixel2style2pixel_cli.zoo.card_text import card_text
 from pixel2style2pixel_cli.zoo.cards import Card
-from pixel2style2pixel_cli.zoo.find import find_card, install_folder
+from pixel2style2pixel_cli.zoo.find import card_folders, install_folder
 from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
 CPU = torch.device("cpu")
@@ -70,12 +70,10 @@ def install_blend(structure: str, look: str, name: str, *, at: int, width: float
 
 
 def _require_free(name: str) -> None:
-    try:
-        find_card(name)
-    except MissingError:
-        if not install_folder(name).exists():
-            return
-    raise UsageError(f"there is a model {name} already", f"choose another name, or type: p2s2p models remove {name}")
+    if install_folder(name).exists() or name in {folder.name for folder in card_folders()}:
+        raise UsageError(
+            f"there is a model {name} already", f"choose another name, or type: p2s2p models remove {name}"
+        )
 
 
 def _read_part(name: str) -> _Part:

@@ -20,7 +20,7 @@ from pixel2style2pixel_cli.weights.header import WeightHeader, read_weight_heade
 from pixel2style2pixel_cli.weights.read import read_tensors
 from pixel2style2pixel_cli.zoo.card_text import card_text
 from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, load_card
-from pixel2style2pixel_cli.zoo.find import find_card, list_cards
+from pixel2style2pixel_cli.zoo.find import find_named, list_cards
 from pixel2style2pixel_cli.zoo.resolve import locate, resolve
 from pixel2style2pixel_cli.zoo.verify import sha256_file
 
@@ -83,7 +83,12 @@ def _find_source(path: Path) -> _Source:
     has_card = (folder / CARD_FILE).is_file()
     if path.is_dir() and not has_card:
         named = (folder / "encoder.safetensors", folder / "generator.safetensors")
-        path = next((file for file in named if file.is_file()), folder)
+        present = [file for file in named if file.is_file()]
+        if not present:
+            raise MissingError(
+                f"{path} holds neither {CARD_FILE} nor a weight file", "name the folder of a finished run"
+            )
+        path = present[0]
     if not path.is_dir():
         header = read_weight_header(path)
         if header.kind == "generator":
@@ -123,7 +128,7 @@ def _with_lender(path: Path, header: WeightHeader) -> _Source:
 def _is_lent(name: str, file: Path) -> bool:
     """Whether the model of this name in the zoo draws with the very generator in ``file``."""
     try:
-        lent = _generator_file(find_card(name))
+        lent = _generator_file(find_named(name))
     except P2S2PError:
         return False
     return lent is not None and _digest_of(lent) == _digest_of(file)

@@ -28,7 +28,7 @@ from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.training.checkpoint import load_module, module_names, read_module
 from pixel2style2pixel_cli.training.config import Augmentation, EncoderTraining
 from pixel2style2pixel_cli.training.data import Batch
-from pixel2style2pixel_cli.training.export import export_encoder
+from pixel2style2pixel_cli.training.export import export_encoder, export_heads
 from pixel2style2pixel_cli.training.inputs import make_inputs, resized, show_inputs
 from pixel2style2pixel_cli.training.log import Row
 from pixel2style2pixel_cli.training.loop import autocast, falling_rate, set_rate, update_average
@@ -49,8 +49,9 @@ class EncoderTrainer:
         perceptual: PerceptualLoss | None = None,
         identity: IdentityLoss | None = None,
         teacher: Encoder | None = None,
+        generator_digest: str = "",
     ) -> None:
-        self.config, self.device = config, device
+        self.config, self.device, self.generator_digest = config, device, generator_digest
         self.teacher = None if teacher is None else teacher.to(device).eval().requires_grad_(False)
         spec = generator.spec
         encoder = build_encoder(config.encoder, spec.n_styles, spec.style_dim)
@@ -204,12 +205,13 @@ class EncoderTrainer:
         return [to_uint8(row) for row in (fed, target, self._draw(self._fed(batch, Augmentation())))]
 
     def export(self, folder: Path) -> list[Path]:
-        """``encoder.safetensors`` in half precision, with its spec."""
-        encoder = self.average if self.average is not None else self.encoder
+        """``encoder.safetensors`` in half precision, with its spec; kept heads in a file of their own."""
+        encoder, spec = self.average if self.average is not None else self.encoder, self.config.encoder
         state = encoder.state_dict()
-        if self.config.task.heads == "kept":
-            state = {key: value for key, value in state.items() if not key.startswith(HEADS)}
-        return [export_encoder(folder, state, self.config.encoder)]
+        if self.config.task.heads != "kept":
+            return [export_encoder(folder, state, spec, self.generator_digest)]
+        own = {key: value for key, value in state.items() if not key.startswith(HEADS)}
+        return [export_encoder(folder, own, spec, self.generator_digest), export_heads(folder, state, spec)]
 
 
 def fit_channels(weight_OIKK: Tensor, like_OJKK: Tensor) -> Tensor:

@@ -8,15 +8,22 @@ from pathlib import Path
 
 from torch import Tensor
 
-from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import HEADS, EncoderSpec, GeneratorSpec
 from pixel2style2pixel_cli.weights.write import save_halved
 
 LICENCE = "mit"
 
 
-def export_encoder(folder: Path, state: Mapping[str, Tensor], spec: EncoderSpec) -> Path:
-    """Write ``encoder.safetensors``."""
-    return save_halved(folder / "encoder.safetensors", "encoder", state, dataclasses.asdict(spec), LICENCE)
+def export_encoder(folder: Path, state: Mapping[str, Tensor], spec: EncoderSpec, generator: str = "") -> Path:
+    """Write ``encoder.safetensors``; ``generator`` is the digest of the one that it was trained for."""
+    path = folder / "encoder.safetensors"
+    return save_halved(path, "encoder", state, dataclasses.asdict(spec), LICENCE, generator)
+
+
+def export_heads(folder: Path, state: Mapping[str, Tensor], spec: EncoderSpec) -> Path:
+    """Write ``heads.safetensors``: the heads that an encoder was trained with, but that are another encoder's."""
+    heads = {key: value for key, value in state.items() if key.startswith(HEADS)}
+    return save_halved(folder / "heads.safetensors", "heads", heads, dataclasses.asdict(spec), LICENCE)
 
 
 def export_generator(folder: Path, state: Mapping[str, Tensor], spec: GeneratorSpec) -> Path:

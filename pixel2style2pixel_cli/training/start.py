@@ -12,12 +12,13 @@ from typing import Any
 import torch
 
 from pixel2style2pixel_cli.device import keep_freed_memory, peak_bytes, resolve_device
-from pixel2style2pixel_cli.engine.loading import find_generator, load_encoder, load_encoder_file
+from pixel2style2pixel_cli.engine.loading import load_encoder, load_encoder_file, load_generator_file, locate_generator
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent
 from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.training.auxiliary import find_identity_loss, find_perceptual_loss
+from pixel2style2pixel_cli.training.card import write_encoder_card, write_generator_card
 from pixel2style2pixel_cli.training.checkpoint import FILE, load_module, module_names, read_stamp
 from pixel2style2pixel_cli.training.config import (
     EncoderTraining,
@@ -86,7 +87,10 @@ def start_generator(
         found = trainer.fit_mapping(source, config.mapping, on_event)
         on_event(Notice(message="mapping network fitted: " + ", ".join(f"{k} {v:.4g}" for k, v in found.items())))
     job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, on_event=on_event)
-    return _run(trainer, config.run, to_json(config), job)
+    result = _run(trainer, config.run, to_json(config), job)
+    if not check:
+        write_generator_card(out, config.generator)
+    return result
 
 
 def start_encoder(
@@ -108,7 +112,9 @@ def start_encoder(
     """Train an encoder for a frozen generator, or check it; ``start`` is a run whose encoder it begins with."""
     config = load_training(EncoderTraining, "encoder", preset, dict(overrides))
     chosen = resolve_device(device)
-    frozen = find_generator(generator)
+    path, lender = locate_generator(generator)
+    expect = None if lender is None else lender.generator
+    frozen, digest = load_generator_file(path, torch.device("cpu"), torch.float32, expect=expect)
     check_size(config, frozen)
     if config.task.kind != kind:
         raise UsageError(f"{preset} is for inputs of kind {config.task.kind}, the task has {kind}", "set task.kind")
@@ -125,14 +131,19 @@ def start_encoder(
     identity = find_identity_loss() if config.losses.id else None
     torch.manual_seed(seed)
     taught = None if teacher is None else _find_teacher(teacher, frozen)
-    trainer = EncoderTrainer(config, frozen, chosen, perceptual=perceptual, identity=identity, teacher=taught)
+    trainer = EncoderTrainer(
+        config, frozen, chosen, perceptual=perceptual, identity=identity, teacher=taught, generator_digest=digest
+    )
     if start is None and config.task.heads == "kept":
         raise UsageError("task.heads are kept, but no run is named to keep them from", "add --start RUNDIR")
     if start is not None:
         trainer.take_over(_checkpoint(start))
         on_event(Notice(message=f"encoder starts from {start}"))
     job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, on_event=on_event)
-    return _run(trainer, config.run, to_json(config), job)
+    result = _run(trainer, config.run, to_json(config), job)
+    if not check:
+        write_encoder_card(out, config, path, lender)
+    return result
 
 
 def _run(trainer: Trainer, run: RunConfig, config: str, job: _Job) -> dict[str, Any]:

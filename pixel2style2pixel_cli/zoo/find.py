@@ -104,19 +104,29 @@ def card_folders() -> list[Path]:
 
 
 def find_card(name_or_path: str) -> Card:
-    """The card of a zoo model, of a model the user imported, or at a path to a `model.toml` or its folder."""
+    """The card of a model by its name, or at a path to a `model.toml` or its folder, such as that of a training run."""
     path = Path(name_or_path).expanduser()
     if path.name == CARD_FILE:
         return load_card(path.parent, any_name=True)
     if "/" in name_or_path or os.sep in name_or_path:
         return load_card(path, any_name=True)
+    try:
+        return find_named(name_or_path)
+    except MissingError:
+        if (path / CARD_FILE).is_file():
+            return load_card(path, any_name=True)
+        raise
+
+
+def find_named(name: str) -> Card:
+    """The card of a zoo model, or of a model that the user imported; MissingError lists the names there are."""
     for parent in _parents():
-        if (parent / name_or_path / CARD_FILE).is_file():
-            return load_card(parent / name_or_path)
+        if (parent / name / CARD_FILE).is_file():
+            return load_card(parent / name)
     names = [card.name for card in list_cards()]
-    near = difflib.get_close_matches(name_or_path, names, n=1)
+    near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    raise MissingError(f"no model is called {name_or_path!r}", f"{hint}known models: {', '.join(names) or 'none'}")
+    raise MissingError(f"no model is called {name!r}", f"{hint}known models: {', '.join(names) or 'none'}")
 
 
 def _parents() -> tuple[Path, Path]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pixel2style2pixel_cli.errors import MissingError, UsageError
 from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec
 from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, Role, load_card
-from pixel2style2pixel_cli.zoo.find import find_card, install_folder
+from pixel2style2pixel_cli.zoo.find import find_named, install_folder
 from pixel2style2pixel_cli.zoo.verify import check_sha256
 
 
@@ -100,7 +100,7 @@ def lender_of(card: Card, role: Role) -> Card:
         return card
     try:
         beside = card.folder.parent / name
-        other = load_card(beside) if (beside / CARD_FILE).is_file() else find_card(name)
+        other = load_card(beside) if (beside / CARD_FILE).is_file() else find_named(name)
     except MissingError as error:
         raise UsageError(
             f"the card {card.name} takes its {role} from {name}, which does not exist",

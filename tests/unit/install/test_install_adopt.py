@@ -290,6 +290,14 @@ def test_a_failure_half_way_leaves_the_earlier_model_as_it_was(
     assert resolve(done.card).hashes
 
 
+def test_numbers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    state = generator_state()
+    state["conv1.noise.weight"].fill_(float("nan"))
+    torch.save({"g_ema": state, "latent_avg": torch.ones(16)}, tmp_path / "g.pt")
+    error = refused("gen", tmp_path / "g.pt", IntegrityError)
+    assert "1 of the 1 numbers of conv_first.noise_strength" in error.message and leftovers() == []
+
+
 def test_a_home_that_cannot_be_written(tmp_path: Path, published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("not a folder", encoding="utf-8")
     monkeypatch.setenv("P2S2P_HOME", str(tmp_path / "file"))
