@@ -10,6 +10,7 @@ identity of inversions, by the encoder alone and after so many steps; how wide t
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,49 +23,59 @@ from identity import Descriptor
 from measures import mse
 from numpy.typing import NDArray
 
-from pixel2style2pixel_cli.convert.own_card import encoder_spec_from
 from pixel2style2pixel_cli.device import keep_freed_memory
-from pixel2style2pixel_cli.engine.loading import (
-    load_encoder_file,
-    load_generator_file,
-    load_model,
-    read_weight_metadata,
-)
+from pixel2style2pixel_cli.engine.loading import load_encoder_file, load_generator_file, load_model
 from pixel2style2pixel_cli.files.image import encode_image
 from pixel2style2pixel_cli.files.pixels import to_float, to_uint8
 from pixel2style2pixel_cli.files.sheet import sheet_image
 from pixel2style2pixel_cli.fitting.embed import embed
 from pixel2style2pixel_cli.inputs.photo import resize_photo
 from pixel2style2pixel_cli.losses.spectrum import CYCLES, spectrum_ratio
-from pixel2style2pixel_cli.networks.psp import PSP
+from pixel2style2pixel_cli.networks.encoder import Encoder
+from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.seeds import torch_generator
 from pixel2style2pixel_cli.tasks.invert import RATE
 from pixel2style2pixel_cli.training.data import PictureSource
-from pixel2style2pixel_cli.zoo.find import choose_model
+from pixel2style2pixel_cli.weights.header import read_weight_header
+from pixel2style2pixel_cli.zoo.choose import choose_model
 
 Pixels = NDArray[np.uint8]
 AT_ONCE = 10
 
 
-def open_network(options: argparse.Namespace) -> tuple[PSP, int, str]:
-    """Encoder and generator, the side of the encoder's input, and what to call them."""
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Encoder and generator, and what to call them."""
+
+    encoder: Encoder
+    generator: Generator
+    label: str
+
+    @property
+    def size(self) -> int:
+        """Side of the encoder's input."""
+        return self.encoder.spec.input_size
+
+
+def open_network(options: argparse.Namespace) -> Network:
+    """A model of the zoo, or what a joint run exported."""
     cpu = torch.device("cpu")
     if options.run is None:
         model = load_model(choose_model("invert", options.model), cpu, torch.float32)
-        return model.network, model.encoder_spec.input_size, model.label
+        return Network(model.encoder, model.generator, model.label)
     generator, digest = load_generator_file(options.run / "generator.safetensors", cpu, torch.float32)
     path = options.run / "encoder.safetensors"
-    spec = encoder_spec_from(read_weight_metadata(path)["spec"], str(path))
-    return load_encoder_file(path, spec, generator), spec.input_size, f"{options.run.name} {digest[:8]}"
+    spec = read_weight_header(path).encoder_spec()
+    return Network(load_encoder_file(path, spec, generator), generator, f"{options.run.name} {digest[:8]}")
 
 
-def inversions(network: PSP, size: int, pictures: list[Pixels], steps: int, features: bool = True) -> list[Pixels]:
+def inversions(network: Network, pictures: list[Pixels], steps: int, features: bool = True) -> list[Pixels]:
     """What the encoder makes of aligned pictures, optimised by so many steps."""
     drawn: list[Pixels] = []
     for start in range(0, len(pictures), AT_ONCE):
         part = pictures[start : start + AT_ONCE]
         with torch.no_grad():
-            codes = network.encode(to_float([resize_photo(p, size) for p in part]))
+            codes = network.encoder(to_float([resize_photo(p, network.size) for p in part]))
         if steps:
             codes = embed(network.generator, to_float(part), codes, steps=steps, learning_rate=RATE, features=features)
         with torch.no_grad():
@@ -72,7 +83,7 @@ def inversions(network: PSP, size: int, pictures: list[Pixels], steps: int, feat
     return drawn
 
 
-def samples(network: PSP, count: int) -> list[Pixels]:
+def samples(network: Network, count: int) -> list[Pixels]:
     """Random faces, not truncated."""
     generator = network.generator
     z = torch.randn(count, generator.spec.z_dim, generator=torch_generator(1))
@@ -131,21 +142,21 @@ def main() -> None:
     parser.add_argument("--sheets", type=Path)
     options = parser.parse_args()
     keep_freed_memory()
-    network, size, label = open_network(options)
+    network = open_network(options)
     source = PictureSource([options.data], network.generator.spec.resolution)
     count = min(max(options.pictures, options.samples), len(source))
     pictures = [source.pixels(i) for i in range(count)]
     some = pictures[: options.pictures]
-    alone = inversions(network, size, some, 0)
+    alone = inversions(network, some, 0)
     record: dict[str, Any] = record_head("python benchmarks/generator.py") | {
-        "model": label, "data": Path(options.data).name, "encoder_alone": measure_inversion(some, alone),
+        "model": network.label, "data": Path(options.data).name, "encoder_alone": measure_inversion(some, alone),
     }  # fmt: skip
-    best = inversions(network, size, some, options.steps, not options.pixels) if options.steps else alone
+    best = inversions(network, some, options.steps, not options.pixels) if options.steps else alone
     if options.steps:
         record["optimised"] = {"steps": options.steps, "features": not options.pixels, **measure_inversion(some, best)}
     drawn = samples(network, min(options.samples, count))
     record["samples"] = {"count": len(drawn), **measure_samples(pictures[: len(drawn)], drawn)}
-    record["codes"] = measure_codes(network, size, pictures)
+    record["codes"] = measure_codes(network, pictures)
     write_record(options.out, record)
     if options.sheets:
         options.sheets.mkdir(parents=True, exist_ok=True)
@@ -155,14 +166,16 @@ def main() -> None:
         (options.sheets / "samples.png").write_bytes(encode_image(shown, "png"))
 
 
-def measure_codes(network: PSP, size: int, pictures: list[Pixels]) -> dict[str, Any]:
+def measure_codes(network: Network, pictures: list[Pixels]) -> dict[str, Any]:
     """Mapped codes against encoded ones, in W."""
     generator = network.generator
     z = torch.randn(4000, generator.spec.z_dim, generator=torch_generator(2))
     with torch.no_grad():
         mapped = generator.mapping(z).double().numpy()
-        inputs = [to_float([resize_photo(p, size) for p in pictures[i : i + 20]]) for i in range(0, len(pictures), 20)]
-        encoded = torch.cat([network.encode(x).mean(dim=1) for x in inputs]).double().numpy()
+        inputs = [
+            to_float([resize_photo(p, network.size) for p in pictures[i : i + 20]]) for i in range(0, len(pictures), 20)
+        ]
+        encoded = torch.cat([network.encoder(x).mean(dim=1) for x in inputs]).double().numpy()
     return code_spread(mapped, encoded)
 
 

@@ -22,10 +22,9 @@ from identity import shares
 from measures import mse
 from numpy.typing import NDArray
 
-from pixel2style2pixel_cli.device import keep_freed_memory
-from pixel2style2pixel_cli.engine.batching import BatchSize
 from pixel2style2pixel_cli.engine.engine import Engine
-from pixel2style2pixel_cli.engine.loading import load_model
+from pixel2style2pixel_cli.engine.start import start_engine
+from pixel2style2pixel_cli.events import ignore_event
 from pixel2style2pixel_cli.files.image import encode_image
 from pixel2style2pixel_cli.files.pixels import to_float, to_uint8
 from pixel2style2pixel_cli.files.sheet import sheet_image
@@ -34,14 +33,14 @@ from pixel2style2pixel_cli.inputs.photo import resize_photo
 from pixel2style2pixel_cli.seeds import torch_generator
 from pixel2style2pixel_cli.tasks.invert import RATE
 from pixel2style2pixel_cli.training.data import PictureSource
-from pixel2style2pixel_cli.zoo.find import choose_model
+from pixel2style2pixel_cli.zoo.choose import choose_model
 
 Pixels = NDArray[np.uint8]
 
 
 def invert(engine: Engine, pictures: list[Pixels], steps: int) -> list[Pixels]:
     """Reconstructions of aligned pictures, as `p2s2p invert --align never --optimize STEPS` makes them."""
-    size, generator = engine.model.encoder_spec.input_size, engine.model.network.generator
+    size, generator = engine.model.encoder_spec.input_size, engine.model.generator
     targets = to_float(pictures)
 
     def refine(codes: torch.Tensor, start: int) -> torch.Tensor:
@@ -54,19 +53,19 @@ def invert(engine: Engine, pictures: list[Pixels], steps: int) -> list[Pixels]:
 
 def optimised(engine: Engine, pictures: list[Pixels], steps: int) -> list[Pixels]:
     """Reconstructions by optimising W+ from the average code (Image2StyleGAN)."""
-    network = engine.model.network
+    model = engine.model
     results = []
     for start in range(0, len(pictures), 8):
         part = to_float(pictures[start : start + 8])
-        begin = network.generator.latent_avg.expand(len(part), engine.model.generator_spec.n_styles, -1)
+        begin = model.generator.latent_avg.expand(len(part), engine.model.generator_spec.n_styles, -1)
         with torch.no_grad():
-            results += to_uint8(network.generator(embed(network.generator, part, begin, steps=steps)))
+            results += to_uint8(model.generator(embed(model.generator, part, begin, steps=steps)))
     return results
 
 
 def samples(engine: Engine, count: int, seed: int, truncation: float) -> list[Pixels]:
     """Random faces of the generator."""
-    generator = engine.model.network.generator
+    generator = engine.model.generator
     pictures: list[Pixels] = []
     draws = torch.randn(count, engine.model.generator_spec.z_dim, generator=torch_generator(seed))
     with torch.no_grad():
@@ -87,11 +86,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sheets", type=Path)
     options = parser.parse_args()
-    keep_freed_memory()
-    device = torch.device("cpu")
-    engine = Engine(
-        load_model(choose_model("invert", options.model), device, torch.float32), device, torch.float32, BatchSize(8)
-    )
+    engine = start_engine(
+        choose_model("invert", options.model), device=torch.device("cpu"), dtype=torch.float32, batch_size=8,
+        on_event=ignore_event,
+    )  # fmt: skip
     resolution = engine.model.generator_spec.resolution
     source = PictureSource([options.data], resolution)
     pictures = [source.pixels(i) for i in range(min(options.pictures, len(source)))]
@@ -103,7 +101,7 @@ def main() -> None:
     outputs = invert(engine, some, steps) if steps else encoded[: len(some)]
     command_seconds = time.perf_counter() - started
     with torch.no_grad():
-        average = to_uint8(engine.model.network.generator(engine.model.network.latent_avg[None]))[0]
+        average = to_uint8(engine.model.generator(engine.model.encoder.latent_avg[None]))[0]
     few = pictures[: options.optimised]
     record: dict[str, Any] = record_head("python benchmarks/quality.py") | {
         "model": engine.model.label,

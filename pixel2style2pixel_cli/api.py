@@ -2,78 +2,66 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any
 
 from pixel2style2pixel_cli.errors import InputError, UsageError
 from pixel2style2pixel_cli.events import ImageDone, OnEvent, Summary, ignore_event
-from pixel2style2pixel_cli.tasks.frontalize import FrontalizeOptions
-from pixel2style2pixel_cli.tasks.inpaint import InpaintOptions
-from pixel2style2pixel_cli.tasks.invert import InvertOptions
-from pixel2style2pixel_cli.tasks.mix import MixOptions
-from pixel2style2pixel_cli.tasks.options import MAX_PIXELS, TaskOptions, read_stdin
-from pixel2style2pixel_cli.tasks.seg2face import Seg2FaceOptions
-from pixel2style2pixel_cli.tasks.sketch2face import Sketch2FaceOptions
-from pixel2style2pixel_cli.tasks.superres import SuperresOptions
-from pixel2style2pixel_cli.tasks.table import TRAINED, options_of
-from pixel2style2pixel_cli.tasks.toonify import ToonifyOptions
+from pixel2style2pixel_cli.options.models import BlendOptions, PullOptions, SomeModels, VerifyOptions
+from pixel2style2pixel_cli.options.signature import function_of
+from pixel2style2pixel_cli.options.task import FaceOptions, TaskOptions
+from pixel2style2pixel_cli.options.training import EncoderTrainingOptions, GeneratorTrainingOptions, TrainingOptions
+from pixel2style2pixel_cli.options.validate import input_list, validate
+from pixel2style2pixel_cli.tasks.table import TASKS, TRAINED, options_of
 
 if TYPE_CHECKING:
-    from pixel2style2pixel_cli.convert.adopt import Imported
     from pixel2style2pixel_cli.face.detect import Detector
+    from pixel2style2pixel_cli.install.store import Imported
 
-P = ParamSpec("P")
-
-
-def _task(make_options: Callable[P, TaskOptions]) -> Callable[Concatenate[Sequence[str | Path], P], Summary]:
-    """The function of one task: inputs, then the options of its command as keywords."""
-
-    def run(inputs: Sequence[str | Path], /, *args: P.args, **options: P.kwargs) -> Summary:
-        from pixel2style2pixel_cli.tasks.start import run_task
-
-        return run_task(inputs, make_options(*args, **options))
-
-    run.__doc__ = make_options.__doc__
-    first = inspect.Parameter("inputs", inspect.Parameter.POSITIONAL_ONLY)
-    shown = inspect.Signature([first, *inspect.signature(make_options).parameters.values()])
-    run.__signature__ = shown  # type: ignore[attr-defined]
-    return run
+# What the functions of the tasks, and ``list_faces``, take first: one path, or several.
+Inputs = str | Path | Sequence[str | Path]
 
 
-# Each takes its inputs and the options of the command of the same name, and returns the counts of the run. Failures of
-# single inputs are events and counts; everything else raises a P2S2PError. None of them fetches a model.
-invert = _task(InvertOptions)
-frontalize = _task(FrontalizeOptions)
-sketch2face = _task(Sketch2FaceOptions)
-seg2face = _task(Seg2FaceOptions)
-superres = _task(SuperresOptions)
-inpaint = _task(InpaintOptions)
-toonify = _task(ToonifyOptions)
-mix = _task(MixOptions)
+def __getattr__(name: str) -> Callable[..., Summary]:
+    """The function of a task: its inputs, then the options of the command of the same name as keywords.
+
+    It returns the counts of the run. Failures of single inputs are events and counts; everything else raises a
+    P2S2PError. None of them fetches a model.
+    """
+    if name not in TASKS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    options = options_of(name)
+    made = function_of(
+        f"api.{name}",
+        options,
+        _run_task,
+        does=TASKS[name].does,
+        inputs=Inputs,
+        inputs_help=options.inputs_help,
+    )
+    globals()[name] = made
+    return made
 
 
-def list_faces(
-    inputs: Sequence[str | Path],
-    *,
-    recursive: bool = False,
-    detector: str = "dlib",
-    detector_threshold: float = 0.0,
-    max_pixels: int = MAX_PIXELS,
-    shard: str | None = None,
-    offline: bool = False,
-    stdin: Callable[[], bytes] = read_stdin,
-    on_event: OnEvent = ignore_event,
-) -> list[dict[str, Any]]:
-    """Every face of every input: input, face (its index, best first), score, box (left, top, right, bottom)."""
-    from pixel2style2pixel_cli.files.expand import expand_inputs
+def __dir__() -> list[str]:
+    return sorted({*globals(), *TASKS})
+
+
+def _run_task(inputs: Inputs, options: TaskOptions) -> Summary:
+    from pixel2style2pixel_cli.jobs.start import run_task
+
+    return run_task(input_list(inputs), options)
+
+
+def _list_faces(inputs: Inputs, options: FaceOptions) -> list[dict[str, Any]]:
     from pixel2style2pixel_cli.files.image import read_image
-    from pixel2style2pixel_cli.files.plan import in_shard, parse_shard
+    from pixel2style2pixel_cli.jobs.expand import expand_inputs
+    from pixel2style2pixel_cli.jobs.plan import in_shard, parse_shard
 
-    part = parse_shard(shard) if shard else None
-    expanded = expand_inputs([str(i) for i in inputs], recursive=recursive, output_root=None, stdin=stdin)
-    finder = _load_detector(detector, detector_threshold)
+    part = parse_shard(options.shard) if options.shard else None
+    expanded = expand_inputs(input_list(inputs), recursive=options.recursive, output_root=None, stdin=options.stdin)
+    finder = _load_detector(options.detector, options.detector_threshold)
     rows: list[dict[str, Any]] = []
     for item in expanded.sources:
         if part is not None and not in_shard(item.relative, *part):
@@ -81,20 +69,33 @@ def list_faces(
         try:
             if item.problem is not None:
                 raise InputError(item.problem, item.hint)
-            source = stdin() if item.path is None else Path(item.path)
-            faces = finder.detect(read_image(source, name=item.label, max_pixels=max_pixels).pixels)
+            source = options.stdin() if item.path is None else Path(item.path)
+            faces = finder.detect(read_image(source, name=item.label, max_pixels=options.max_pixels).pixels)
         except InputError as error:
             failed = ImageDone(
-                input=item.label, status="failed", model=detector, message=error.message, hint=error.hint
+                input=item.label, status="failed", model=options.detector, message=error.message, hint=error.hint
             )
-            on_event(failed)
+            options.on_event(failed)
             continue
         if not faces:
-            on_event(ImageDone(input=item.label, status="no_face", model=detector, message="no face found"))
+            options.on_event(
+                ImageDone(input=item.label, status="no_face", model=options.detector, message="no face found")
+            )
         for index, found in enumerate(faces):
             box = [round(v, 1) for v in found.box]
             rows.append({"input": item.label, "face": index, "score": round(found.score, 4), "box": box})
     return rows
+
+
+list_faces = function_of(
+    "api.list_faces",
+    FaceOptions,
+    _list_faces,
+    does="Every face of every input: input, face (its index, best first), score, box (left, top, right, bottom).",
+    inputs=Inputs,
+    inputs_help=FaceOptions.inputs_help,
+    only=("recursive", "detector", "detector_threshold", "max_pixels", "shard", "stdin", "on_event"),
+)
 
 
 def list_models() -> list[dict[str, Any]]:
@@ -111,42 +112,46 @@ def show_model(name: str) -> dict[str, Any]:
     return card_fields(name)
 
 
-def verify_models(names: Sequence[str]) -> list[tuple[str, bool, str]]:
+def verify_models(names: Sequence[str] = ()) -> list[tuple[str, bool, str]]:
     """Hash the files of the named models, or of all installed ones: (name, whether they are right, what was found)."""
     from pixel2style2pixel_cli.zoo.catalogue import verified
 
-    return verified(names)
+    return verified(validate(VerifyOptions(names=names), "api.verify_models").names or ())
 
 
-def pull_models(
-    names: Sequence[str],
-    *,
-    accept_licence: bool = False,
-    offline: bool = False,
-    ask: Callable[[str], bool] | None = None,
-    on_event: OnEvent = ignore_event,
-) -> list[dict[str, Any]]:
-    """Fetch the published weights of the named models, check, convert and install them; one row a model.
-
-    ``ask`` is given a question about a licence that was neither accepted before nor by ``accept_licence``. The first
-    model that cannot be had raises a P2S2PError; those before it are installed.
-    """
-    from pixel2style2pixel_cli.convert.pull import pull_model
+def _pull_models(options: PullOptions) -> list[dict[str, Any]]:
+    from pixel2style2pixel_cli.install.pull import pull_model
     from pixel2style2pixel_cli.zoo.find import find_card
 
     rows = []
-    for card in [find_card(name) for name in names]:  # a misspelt name is found before anything is fetched
-        done = pull_model(card, accept_licence=accept_licence, offline=offline, ask=ask, on_event=on_event)
+    for card in [find_card(name) for name in options.names]:  # a misspelt name is found before anything is fetched
+        done = pull_model(
+            card,
+            accept_licence=options.accept_licence,
+            offline=options.offline,
+            ask=options.ask,
+            on_event=options.on_event,
+        )
         status = "installed" if done else "already installed"
         rows.append({"name": card.name, "status": status, **(_import_fields(done) if done else {})})
     return rows
 
 
+# The first model that cannot be had raises a P2S2PError; those before it are installed.
+pull_models = function_of(
+    "api.pull_models",
+    PullOptions,
+    _pull_models,
+    does="Fetch the published weights of the named models, check, convert and install them; one row a model.",
+    by_place=("names",),
+)
+
+
 def remove_models(names: Sequence[str]) -> list[dict[str, Any]]:
     """Remove what was imported or pulled under these names; one row a model, with the bytes freed."""
-    from pixel2style2pixel_cli.convert.pull import check_removable, remove_model
+    from pixel2style2pixel_cli.install.pull import check_removable, remove_model
 
-    unique = list(dict.fromkeys(names))
+    unique = list(dict.fromkeys(validate(SomeModels(names=names), "api.remove_models").names))
     for name in unique:
         check_removable(name)
     return [{"name": name, "freed": remove_model(name)} for name in unique]
@@ -154,81 +159,88 @@ def remove_models(names: Sequence[str]) -> list[dict[str, Any]]:
 
 def import_model(name: str, file: str | Path, on_event: OnEvent = ignore_event) -> dict[str, Any]:
     """Check a published weight file, convert it and install it under a name."""
-    from pixel2style2pixel_cli.convert.adopt import import_model as adopt
+    from pixel2style2pixel_cli.install.adopt import import_model as adopt
 
     return _import_fields(adopt(name, Path(file), on_event))
 
 
-def blend_models(structure: str, look: str, name: str, *, at: int, width: float = 0.0) -> dict[str, Any]:
-    """Install a generator with the layers of ``structure`` below ``at`` px and of ``look`` from there on."""
-    from pixel2style2pixel_cli.engine.blending import install_blend
+def _blend_models(options: BlendOptions) -> dict[str, Any]:
+    from pixel2style2pixel_cli.install.blend import install_blend
 
-    return install_blend(structure, look, name, at=at, width=width)
+    return install_blend(options.structure, options.look, options.name, at=options.at, width=options.width)
+
+
+blend_models = function_of(
+    "api.blend_models",
+    BlendOptions,
+    _blend_models,
+    does="Install a generator with the layers of one below a resolution and those of another from there on.",
+    by_place=("structure", "look", "name"),
+)
 
 
 def show_file(path: str | Path) -> dict[str, Any]:
     """How a picture was made, or what a latent or weight file holds."""
-    from pixel2style2pixel_cli.files.describe import describe_file
+    from pixel2style2pixel_cli.weights.describe import describe_file
 
     return describe_file(Path(path))
 
 
-def train_generator(
-    data: Sequence[str | Path],
-    out: Path,
-    *,
-    preset: str | None = None,
-    overrides: Mapping[str, str] | None = None,
-    steps: int | None = None,
-    minutes: float | None = None,
-    start: Path | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    resume: bool = True,
-    check: bool = False,
-    on_event: OnEvent = ignore_event,
-) -> dict[str, Any]:
-    """Train a generator on aligned pictures; ``p2s2p train generator`` explains the options."""
+def _train_generator(options: GeneratorTrainingOptions) -> dict[str, Any]:
     from pixel2style2pixel_cli.training.start import start_generator
 
-    return start_generator(
-        data, out, preset=preset or "stylegan2-128", overrides=_with_steps(overrides, steps), start=start,
-        device=device, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event,
-    )  # fmt: skip
+    return start_generator(preset=options.preset or "stylegan2-128", **_training(options))
 
 
-def train_encoder(
-    data: Sequence[str | Path],
-    out: Path,
-    *,
-    generator: str,
-    task: str = "invert",
-    teacher: str | None = None,
-    preset: str | None = None,
-    overrides: Mapping[str, str] | None = None,
-    steps: int | None = None,
-    minutes: float | None = None,
-    start: Path | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    resume: bool = True,
-    check: bool = False,
-    on_event: OnEvent = ignore_event,
-) -> dict[str, Any]:
-    """Train an encoder into W+ of a frozen generator; ``p2s2p train encoder`` explains the options."""
+def _train_encoder(options: EncoderTrainingOptions) -> dict[str, Any]:
     from pixel2style2pixel_cli.training.start import start_encoder
 
-    if task not in TRAINED:
-        raise UsageError(f"no training task {task!r}", f"tasks: {', '.join(TRAINED)}")
+    if options.task not in TRAINED:
+        raise UsageError(f"no training task {options.task!r}", f"tasks: {', '.join(TRAINED)}")
     return start_encoder(
-        data, out, generator=generator, kind=options_of(task).kind, teacher=teacher, preset=preset or f"psp-{task}",
-        overrides=_with_steps(overrides, steps), start=start, device=device, seed=seed, resume=resume, check=check,
-        minutes=minutes, on_event=on_event,
-    )  # fmt: skip
+        generator=options.generator,
+        kind=options_of(options.task).kind,
+        teacher=options.teacher,
+        preset=options.preset or f"psp-{options.task}",
+        **_training(options),
+    )
+
+
+def _training(options: TrainingOptions) -> dict[str, Any]:
+    """What both trainings are told."""
+    steps = {} if options.steps is None else {"run.steps": str(options.steps)}
+    return {
+        "data": options.data,
+        "out": Path(options.out),
+        "overrides": {**(options.overrides or {}), **steps},
+        "start": None if options.start is None else Path(options.start),
+        "device": options.device,
+        "seed": options.seed,
+        "minutes": options.minutes,
+        "resume": options.resume,
+        "check": options.check,
+        "on_event": options.on_event,
+    }
+
+
+train_generator = function_of(
+    "api.train_generator",
+    GeneratorTrainingOptions,
+    _train_generator,
+    does="Train a generator on aligned pictures.",
+    by_place=("data", "out"),
+)
+train_encoder = function_of(
+    "api.train_encoder",
+    EncoderTrainingOptions,
+    _train_encoder,
+    does="Train an encoder into W+ of a frozen generator.",
+    by_place=("data", "out"),
+)
 
 
 def _load_detector(name: str, threshold: float) -> Detector:
-    from pixel2style2pixel_cli.face.detect import load_detector
+    from pixel2style2pixel_cli.face.detectors import load_detector
     from pixel2style2pixel_cli.zoo.landmarks import find_landmarks
 
     return load_detector(name, landmarks=find_landmarks(), threshold=threshold)
@@ -244,8 +256,3 @@ def _import_fields(done: Imported) -> dict[str, Any]:
         "files": {role: str(path) for role, path in done.files.items()},
         "digests": done.digests,
     }
-
-
-def _with_steps(overrides: Mapping[str, str] | None, steps: int | None) -> dict[str, str]:
-    chosen = dict(overrides or {})
-    return chosen if steps is None else {**chosen, "run.steps": str(steps)}

@@ -33,10 +33,10 @@ def resolve_device(name: str) -> torch.device:
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= count:
-            found = f"device {name} asked for, {count} CUDA devices found"
+            found = f"there is no device {name}: this machine has {count} CUDA devices"
             raise DeviceError(found, "use --device cpu or --device auto")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise DeviceError("device mps asked for, but this machine has none", "use --device cpu or --device auto")
+        raise DeviceError("there is no device mps on this machine", "use --device cpu or --device auto")
     return device
 
 

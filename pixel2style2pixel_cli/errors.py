@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Protocol
 
 
@@ -61,6 +62,33 @@ class ShapeError(P2S2PError):
     """An array or tensor has another shape than the function takes."""
 
     exit_code = 2
+
+
+@contextlib.contextmanager
+def reading(name: str, problem: str, hint: str) -> Iterator[None]:
+    """Turn whatever a reader of foreign bytes stumbles over into one InputError: ``name`` ``problem``: the reason.
+
+    Decoders and parsers that are fed damaged bytes raise anything. Errors of our own pass through as they are.
+    """
+    try:
+        yield
+    except P2S2PError:
+        raise
+    except MemoryError as error:
+        raise InputError(
+            f"{name} needs more memory than there is", "shrink it first, or close other programs"
+        ) from error
+    except RecursionError as error:
+        raise InputError(f"{name} {problem}: it is nested too deeply", hint) from error
+    except Exception as error:
+        raise InputError(f"{name} {problem}: {reason_of(error)}", hint) from error
+
+
+def reason_of(error: BaseException) -> str:
+    """What an exception of a library says, as part of one line."""
+    lines = str(error).splitlines()
+    text = "".join(c for c in (lines[0] if lines else "") if c.isprintable()).strip().rstrip(".")[:200]
+    return text or "it cannot be decoded"
 
 
 class Shaped(Protocol):

@@ -1,10 +1,12 @@
-"""What the lower rooms report while they work; the command line turns it into lines, JSON or nothing."""
+"""What the lower rooms report while they work, and its form in JSON; the command line prints it or drops it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
+
+from pixel2style2pixel_cli.variants import SINGLE, Variant
 
 SCHEMA = 1
 
@@ -31,19 +33,20 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageDone:
-    """Outcome of one face of one input, or of an input that gave none."""
+    """Outcome of one face of one input, or of an input that gave none; ``details`` is the traceback of a bug."""
 
     input: str
     status: Status
     model: str
     face: int | None = None
-    mix_seed: int | None = None
+    variant: Variant = SINGLE
     output: str | None = None
     latent: str | None = None
     seconds: float | None = None
     aligned: bool | None = None
     message: str | None = None
     hint: str | None = None
+    details: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
 
 
@@ -75,3 +78,53 @@ OnEvent = Callable[[Event], None]
 
 def ignore_event(event: Event) -> None:
     """Drop the event: the default of every function that reports."""
+
+
+def image_object(image: ImageDone) -> dict[str, object]:
+    """The outcome of an input as a JSON object."""
+    keys: dict[str, object] = {
+        "event": "image",
+        "schema": SCHEMA,
+        "input": image.input,
+        "face": image.face,
+        "mix_seed": image.variant.mix_seed,
+        "output": image.output,
+        "latent": image.latent,
+        "status": image.status,
+    }
+    if image.message is not None:
+        keys["message"] = image.message
+    if image.hint is not None:
+        keys["hint"] = image.hint
+    seconds = None if image.seconds is None else round(image.seconds, 4)
+    return keys | {
+        "seconds": seconds, "model": image.model, "aligned": image.aligned, "metrics": image.metrics
+    }  # fmt: skip
+
+
+def plan_object(image: ImageDone) -> dict[str, object]:
+    """What a dry run would do with an input, as a JSON object."""
+    status = "todo" if image.status == "ok" else image.status
+    plan = {"event": "plan", "status": status}
+    return {key: plan.get(key, value) for key, value in image_object(image).items()}
+
+
+def summary_object(summary: Summary, code: int, *, dry_run: bool) -> dict[str, object]:
+    """The counts of a run as a JSON object; ``code`` is its exit code."""
+    keys: dict[str, object] = {
+        "event": "summary",
+        "schema": SCHEMA,
+        "ok": summary.ok,
+        "skipped": summary.skipped,
+        "no_face": summary.no_face,
+        "failed": summary.failed,
+        "seconds": round(summary.seconds, 4),
+        "device": summary.device,
+        "dtype": summary.dtype,
+        "model": summary.model,
+        "exit": code,
+        "ignored": summary.ignored,
+        "peak_bytes": summary.peak_bytes,
+        "busy_share": summary.busy_share,
+    }
+    return keys | {"dry_run": True} if dry_run else keys

@@ -41,8 +41,8 @@ def parse_seeds(given: Sequence[int | str]) -> tuple[int, ...]:
                 f"the seed {text!r} is not a whole number from 0 to {_LARGEST}", "write --mix-seed 3 or 0-7,20"
             )
         if last < first:
-            raise UsageError(f"the seeds {text} are no range", "write the smaller number first, as in 0-7")
+            raise UsageError(f"the seeds {text} are not a valid range", "write the smaller number first, as in 0-7")
         if len(seeds) + last - first >= MOST_SEEDS:
-            raise UsageError(f"{text} are more than {MOST_SEEDS} style samples", "ask for fewer at a time")
+            raise UsageError(f"{text} asks for more than {MOST_SEEDS} styles", "use fewer seeds at a time")
         seeds.extend(range(first, last + 1))
     return tuple(dict.fromkeys(seeds))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 
 
@@ -66,3 +68,18 @@ def plain(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(f"[{plain(v)}]" if isinstance(v, (list, tuple)) else plain(v) for v in value)
     return clean(str(value))
+
+
+def json_text(value: Mapping[str, object]) -> str:
+    """One line of JSON: ASCII, so that any encoding carries any file name; null for what JSON has no number for."""
+    return json.dumps(_finite(value), ensure_ascii=True, allow_nan=False)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return value

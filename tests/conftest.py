@@ -62,12 +62,12 @@ def real(
     from real_run import RealRun
 
     from pixel2style2pixel_cli.cli.app import run
-    from pixel2style2pixel_cli.face import detect
+    from pixel2style2pixel_cli.face import detectors
 
     torch.set_num_threads(1)  # another number of threads may add up in another order
     monkeypatch.setenv("P2S2P_ZOO", str(tiny_zoo))
     monkeypatch.setenv("P2S2P_HOME", str(checked_home))
-    monkeypatch.setitem(detect.DETECTORS, "dlib", load_once)
+    monkeypatch.setitem(detectors.DETECTORS, "dlib", load_once)
 
     def call(*arguments: str | Path, stdin: bytes = b"") -> RealRun:
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(stdin)))

@@ -10,14 +10,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.convert.digest import tensor_digest
-from pixel2style2pixel_cli.convert.install import weight_metadata
 from pixel2style2pixel_cli.convert.names import publish
 from pixel2style2pixel_cli.convert.psp import encoder_rows
 from pixel2style2pixel_cli.convert.rosinality import publish_generator
-from pixel2style2pixel_cli.networks.psp import EncoderSpec
 from pixel2style2pixel_cli.networks.registry import build_encoder
-from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec
+from pixel2style2pixel_cli.networks.stylegan2 import Generator
+from pixel2style2pixel_cli.weights.digest import tensor_digest
+from pixel2style2pixel_cli.weights.write import weight_metadata
 from pixel2style2pixel_cli.zoo.cards import CARD_FILE
 
 SIDE = 32
@@ -58,8 +58,8 @@ def tiny_model(seed: int = 0) -> TinyModel:
                 parameter.fill_(0.1)
     average = generator.estimate_latent_avg(1000, torch.Generator().manual_seed(seed))
     generator.latent_avg.copy_(average)
-    state = {**encoder.state_dict(), "latent_avg": average.expand(GENERATOR.n_styles, -1).contiguous()}
-    return TinyModel(encoder=state, generator=generator.state_dict())
+    encoder.latent_avg.copy_(average.expand(GENERATOR.n_styles, -1))
+    return TinyModel(encoder=encoder.state_dict(), generator=generator.state_dict())
 
 
 def write_zoo(folder: Path, model: TinyModel) -> Path:

@@ -7,31 +7,28 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.main import get_command
 
-from pixel2style2pixel_cli import __version__
 from pixel2style2pixel_cli.cli.group import App, Later
+from pixel2style2pixel_cli.cli.machine import machine_error
+from pixel2style2pixel_cli.cli.registry import COMMANDS, specs_of
 from pixel2style2pixel_cli.cli.usage import usage_error
 from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.output import Output
 from pixel2style2pixel_cli.tasks.table import TASKS
+from pixel2style2pixel_cli.version import __version__
+from pixel2style2pixel_cli.wording import clean
 
 PROGRAM = "p2s2p"
 INTERRUPTED = 130
 
-# The help of every command; the module of a command has its name.
-COMMANDS = {
-    **{name: task.does for name, task in TASKS.items()},
-    "show": "Show the recipe of a picture, or the contents of a latent or a weight file.",
-    "train": "Train a generator, or an encoder for one.",
-    "models": "List, show, pull, import, blend, verify and remove models.",
-}
-
-app = App(add_completion=True)
+app = App(
+    help="Faces in the latent space of StyleGAN2: a photograph in, its code and its reconstruction out.",
+    add_completion=True,
+)
 
 
 def _version(context: typer.Context, value: bool) -> None:
@@ -47,7 +44,7 @@ def root(
         bool, typer.Option("-V", "--version", metavar="", is_eager=True, callback=_version, help="Print the version.")
     ] = False,
 ) -> None:
-    """Faces in the latent space of StyleGAN2: a photograph in, its code and its reconstruction out."""
+    """The options that stand before a command."""
 
 
 def root_command() -> Any:
@@ -58,15 +55,13 @@ def root_command() -> Any:
 
 
 def load_command(name: str) -> Any:
-    """A command out of the module of its name: a group where the module has an ``app``, else one function."""
-    module = import_module(f"{__package__}.{name}")
-    group: App | None = getattr(module, "app", None)
-    if group is not None:
-        group.info.help = COMMANDS[name]
-        return get_command(group)
-    single = App()
-    single.command(name, help=COMMANDS[name], epilog=getattr(module, "EXAMPLES", None))(getattr(module, name))
-    return get_command(single)
+    """A command, or a group of the commands whose names begin with its own."""
+    from pixel2style2pixel_cli.cli.build import add_command
+
+    made = App(help=COMMANDS[name])
+    for spec in specs_of(name):
+        add_command(made, spec)
+    return get_command(made)
 
 
 def main() -> NoReturn:
@@ -84,20 +79,28 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:
-        usage = usage_error(error, arguments)
-        if usage is None:
-            output.bug(error)
-            return 1
-        code = _end(output, usage)
-    if code == INTERRUPTED and not output.reader_gone:
+        code = _end_unforeseen(output, error, arguments)
+    if code == INTERRUPTED and not output.stdout.gone:
         output.interrupted(resume_command(arguments))
-    output.close()
-    return code
+    return output.end(code)
 
 
 def _dispatch(arguments: Sequence[str], output: Output) -> int:
     code = root_command().main(args=list(arguments), prog_name=PROGRAM, standalone_mode=False, obj=output)
     return code if isinstance(code, int) else 0
+
+
+def _end_unforeseen(output: Output, error: Exception, arguments: Sequence[str]) -> int:
+    """The exit code after an exception that is none of ours: the parser's, the machine's, or a bug."""
+    if isinstance(error, OSError) and error.filename is None:
+        output.stdout.flush()
+        if output.stdout.lost is not None:  # that was it, and the end of the command tells it
+            return output.stdout.lost.exit_code
+    known = usage_error(error, arguments) or machine_error(error)
+    if known is not None:
+        return _end(output, known)
+    output.bug(error)
+    return 1
 
 
 def _end(output: Output, error: P2S2PError) -> int:
@@ -117,7 +120,22 @@ def resume_command(arguments: Sequence[str]) -> str | None:
         again = words
     else:
         return None
-    return subprocess.list2cmdline([PROGRAM, *again]) if os.name == "nt" else shlex.join([PROGRAM, *again])
+    words = [PROGRAM, *again]
+    return clean(subprocess.list2cmdline(words)) if os.name == "nt" else " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    """A word as a POSIX shell reads it, without a character that a terminal would obey."""
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(map(_escaped, word)) + "'"
+
+
+def _escaped(character: str) -> str:
+    """One character inside ``$'...'``; what cannot be shown as the octal numbers of its bytes."""
+    if character in "\\'":
+        return "\\" + character
+    return character if character.isprintable() else "".join(f"\\{byte:03o}" for byte in os.fsencode(character))
 
 
 def _without_policy(words: Sequence[str]) -> list[str]:

@@ -15,8 +15,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class App(typer.Typer):
     """A Typer program whose groups and commands are the ones below."""
 
-    def __init__(self, *, add_completion: bool = False) -> None:
-        super().__init__(cls=Group, no_args_is_help=True, add_completion=add_completion, rich_markup_mode="rich")
+    def __init__(self, *, help: str, add_completion: bool = False) -> None:
+        super().__init__(
+            cls=Group, help=help, no_args_is_help=True, add_completion=add_completion, rich_markup_mode="rich"
+        )
 
     def command(  # type: ignore[override]
         self, name: str | None = None, *, help: str | None = None, epilog: str | None = None

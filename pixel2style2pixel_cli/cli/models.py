@@ -2,199 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from pixel2style2pixel_cli.cli import options as o
-from pixel2style2pixel_cli.cli.defaults import start_output
-from pixel2style2pixel_cli.cli.group import App
 from pixel2style2pixel_cli.cli.question import terminal_question
+from pixel2style2pixel_cli.cli.spec import PLAIN_MESSAGES, QUIET_MESSAGES, CommandSpec, Given
 from pixel2style2pixel_cli.events import SCHEMA
+from pixel2style2pixel_cli.options.declare import declarations_of
+from pixel2style2pixel_cli.options.models import (
+    BlendOptions,
+    ImportOptions,
+    OneModel,
+    PullOptions,
+    SomeModels,
+    VerifyOptions,
+)
 from pixel2style2pixel_cli.wording import file_size
-
-app = App()
-
-ModelName = Annotated[str, typer.Argument(metavar="NAME", help="A name from models list.")]
-ModelNames = Annotated[
-    list[str] | None, typer.Argument(metavar="NAME", help="Names from models list; all installed ones without any.")
-]
-SomeNames = Annotated[list[str], typer.Argument(metavar="NAME", help="Names from models list.")]
-WeightFile = Annotated[str, typer.Argument(metavar="FILE", help="The weight file as it was published.")]
-StructureName = Annotated[
-    str, typer.Argument(metavar="STRUCTURE", help="Generator of shapes: a name from models list, or its file.")
-]
-LookName = Annotated[str, typer.Argument(metavar="LOOK", help="Generator of the manner, built like the first.")]
-BlendName = Annotated[str, typer.Argument(metavar="NAME", help="What the new model is called.")]
-AtOption = Annotated[
-    int, o.value("--at", metavar="RES", panel=o.MODEL, help="First resolution that LOOK draws, such as 32.")
-]
-WidthOption = Annotated[
-    float,
-    o.value("--width", metavar="W", min=0, panel=o.MODEL, help="Doublings of resolution that mix both; 0 switches."),
-]
 
 COLUMNS = ("name", "tasks", "state", "size", "licence", "commercial use", "title")
 
 
-@app.command("list")
-def list_models(
-    context: typer.Context,
-    json: o.JsonOption = False,
-    color: o.ColorOption = "auto",
-    config: o.ConfigOption = None,
-) -> int:
-    """List the models: bundled, installed, and those whose weights can be added."""
-    output = start_output(context, json=json, quiet=False, verbose=0, color=color)
+def list_models(given: Given) -> int:
+    """Print one row for each model."""
     from pixel2style2pixel_cli import api
 
     rows = [dict(row) for row in api.list_models()]
-    if json:
+    if given.output.report.mode == "json":
         for row in rows:
-            output.json_line({"event": "model", "schema": SCHEMA, **row})
+            _json(given, "model", row)
     else:
-        output.table(COLUMNS, [_cells(row) for row in rows])
+        given.output.table(COLUMNS, [_cells(row) for row in rows])
     return 0
 
 
-@app.command()
-def show(
-    context: typer.Context,
-    name: ModelName,
-    json: o.JsonOption = False,
-    color: o.ColorOption = "auto",
-    config: o.ConfigOption = None,
-) -> int:
-    """Show the card of one model: sizes, files and hashes, licence, measurements."""
-    output = start_output(context, json=json, quiet=False, verbose=0, color=color)
+def show(given: Given) -> int:
+    """Print the card of a model."""
     from pixel2style2pixel_cli import api
 
-    card = dict(api.show_model(name))
-    if json:
-        output.json_line({"event": "model", "schema": SCHEMA, **card})
+    card = dict(api.show_model(given.options(OneModel).name))
+    if given.output.report.mode == "json":
+        _json(given, "model", card)
     else:
-        output.record(card)
+        given.output.record(card)
     return 0
 
 
-@app.command()
-def verify(
-    context: typer.Context,
-    names: ModelNames = None,
-    json: o.JsonOption = False,
-    quiet: o.QuietOption = False,
-    color: o.ColorOption = "auto",
-    config: o.ConfigOption = None,
-) -> int:
-    """Compare the files of installed models with their hashes; exit 4 when one differs."""
-    output = start_output(context, json=json, quiet=quiet, verbose=0, color=color)
+def verify(given: Given) -> int:
+    """Print whether the files of models are right; exit 4 when one is not."""
     from pixel2style2pixel_cli import api
 
-    results = list(api.verify_models(names or []))
-    if json:
+    results = list(api.verify_models(given.options(VerifyOptions).names or []))
+    quiet = given.output.report.mode == "quiet"
+    if given.output.report.mode == "json":
         for name, ok, message in results:
-            output.json_line({"event": "verify", "schema": SCHEMA, "name": name, "ok": ok, "message": message})
+            _json(given, "verify", {"name": name, "ok": ok, "message": message})
     elif shown := [r for r in results if not quiet or not r[1]]:
-        output.table(("name", "state", "message"), [(n, "ok" if ok else "failed", m) for n, ok, m in shown])
+        given.output.table(("name", "state", "message"), [(n, "ok" if ok else "failed", m) for n, ok, m in shown])
     return 0 if all(ok for _, ok, _ in results) else 4
 
 
-@app.command()
-def pull(
-    context: typer.Context,
-    names: SomeNames,
-    accept_licence: o.AcceptLicenceOption = False,
-    offline: o.OfflineOption = False,
-    json: o.JsonOption = False,
-    quiet: o.QuietOption = False,
-    color: o.ColorOption = "auto",
-    config: o.ConfigOption = None,
-) -> int:
-    """Fetch published weights, check, convert and install them; the terms of their licence come first."""
-    output = start_output(context, json=json, quiet=quiet, verbose=0, color=color)
+def pull(given: Given) -> int:
+    """Fetch and install models."""
     from pixel2style2pixel_cli import api
 
-    ask = terminal_question(output)
-    rows = api.pull_models(names, accept_licence=accept_licence, offline=offline, ask=ask, on_event=output.on_event)
-    output.close()
+    options = given.options(PullOptions)
+    rows = api.pull_models(
+        options.names,
+        accept_licence=options.accept_licence,
+        offline=options.offline,
+        ask=terminal_question(given.output),
+        on_event=given.output.on_event,
+    )
     for row in rows:
-        if json:
-            output.json_line({"event": "pull", "schema": SCHEMA, **row})
-        elif not quiet:
-            output.record(row)
+        _record(given, "pull", row)
     return 0
 
 
-@app.command()
-def remove(
-    context: typer.Context,
-    names: SomeNames,
-    json: o.JsonOption = False,
-    quiet: o.QuietOption = False,
-    color: o.ColorOption = "auto",
-    config: o.ConfigOption = None,
-) -> int:
-    """Remove models that were pulled or imported; bundled ones stay."""
-    output = start_output(context, json=json, quiet=quiet, verbose=0, color=color)
+def remove(given: Given) -> int:
+    """Remove models."""
     from pixel2style2pixel_cli import api
 
-    rows = api.remove_models(names)
-    for row in rows:
-        if json:
-            output.json_line({"event": "remove", "schema": SCHEMA, **row})
-        elif not quiet:
-            output.text(f"removed {row['name']}: {file_size(row['freed'])} freed")
+    for row in api.remove_models(given.options(SomeModels).names):
+        if given.output.report.mode == "json":
+            _json(given, "remove", row)
+        elif given.output.report.mode == "human":
+            given.output.text(f"removed {row['name']}: {file_size(row['freed'])} freed")
     return 0
 
 
-@app.command("import")
-def import_model(
-    context: typer.Context,
-    name: ModelName,
-    file: WeightFile,
-    json: o.JsonOption = False,
-    quiet: o.QuietOption = False,
-    color: o.ColorOption = "auto",
-    config: o.ConfigOption = None,
-) -> int:
-    """Check a published weight file, convert it to safetensors and install it."""
-    output = start_output(context, json=json, quiet=quiet, verbose=0, color=color)
+def import_model(given: Given) -> int:
+    """Install a model out of a weight file."""
     from pixel2style2pixel_cli import api
 
-    result = dict(api.import_model(name, Path(file), on_event=output.on_event))
-    output.close()
-    if json:
-        output.json_line({"event": "import", "schema": SCHEMA, **result})
-    elif not quiet:
-        output.record(result)
+    options = given.options(ImportOptions)
+    _record(given, "import", api.import_model(options.name, Path(options.file), on_event=given.output.on_event))
     return 0
 
 
-@app.command(epilog="Examples:\n\np2s2p models blend mini-generator runs/toon my-toon --at 32")
-def blend(
-    context: typer.Context,
-    structure: StructureName,
-    look: LookName,
-    name: BlendName,
-    at: AtOption,
-    width: WidthOption = 0.0,
-    json: o.JsonOption = False,
-    quiet: o.QuietOption = False,
-    color: o.ColorOption = "auto",
-    config: o.ConfigOption = None,
-) -> int:
-    """Make a generator of two: coarse layers of one, fine layers of the other (Pinkney and Adler 2020)."""
-    output = start_output(context, json=json, quiet=quiet, verbose=0, color=color)
+def blend(given: Given) -> int:
+    """Install a generator made of two."""
     from pixel2style2pixel_cli import api
 
-    result = api.blend_models(structure, look, name, at=at, width=width)
-    if json:
-        output.json_line({"event": "blend", "schema": SCHEMA, **result})
-    elif not quiet:
-        output.record(result)
+    told = given.options(BlendOptions)
+    _record(given, "blend", api.blend_models(told.structure, told.look, told.name, at=told.at, width=told.width))
     return 0
+
+
+def _record(given: Given, event: str, fields: Mapping[str, Any]) -> None:
+    """The result of a command, for people or as JSON."""
+    given.output.close()
+    if given.output.report.mode == "json":
+        _json(given, event, fields)
+    elif given.output.report.mode == "human":
+        given.output.record(fields)
+
+
+def _json(given: Given, event: str, fields: Mapping[str, Any]) -> None:
+    given.output.json_line({"event": event, "schema": SCHEMA, **fields})
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -202,3 +127,44 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     size = "" if row["size"] is None else file_size(row["size"])
     commercial = "yes" if row["commercial_ok"] else "no"
     return (row["name"], " ".join(row["tasks"]), state, size, row["licence"], commercial, row["title"])
+
+
+def _spec(
+    name: str, act: Callable[[Given], int], options: type | None, messages: tuple[str, ...], help: str, *examples: str
+) -> CommandSpec:
+    takes = () if options is None else declarations_of(options)
+    return CommandSpec(
+        name=f"models.{name}", help=help, act=act, takes=takes, messages=messages, examples=examples
+    )  # fmt: skip
+
+
+COMMANDS = (
+    _spec(
+        "list", list_models, None, PLAIN_MESSAGES,
+        "List the models: bundled, installed, and those whose weights can be added.",
+    ),
+    _spec(
+        "show", show, OneModel, PLAIN_MESSAGES,
+        "Show the card of one model: sizes, files and hashes, licence, measurements.",
+    ),
+    _spec(
+        "verify", verify, VerifyOptions, QUIET_MESSAGES,
+        "Compare the files of installed models with their hashes; exit 4 when one differs.",
+    ),
+    _spec(
+        "pull", pull, PullOptions, QUIET_MESSAGES,
+        "Fetch published weights, check, convert and install them; the terms of their licence come first.",
+    ),
+    _spec(
+        "remove", remove, SomeModels, QUIET_MESSAGES, "Remove models that were pulled or imported; bundled ones stay."
+    ),
+    _spec(
+        "import", import_model, ImportOptions, QUIET_MESSAGES,
+        "Check a published weight file, convert it to safetensors and install it.",
+    ),
+    _spec(
+        "blend", blend, BlendOptions, QUIET_MESSAGES,
+        "Make a generator of two: coarse layers of one, fine layers of the other (Pinkney and Adler 2020).",
+        "p2s2p models blend mini-generator runs/toon my-toon --at 32",
+    ),
+)  # fmt: skip

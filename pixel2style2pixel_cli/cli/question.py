@@ -14,7 +14,7 @@ YES = ("y", "yes")
 def terminal_question(output: Output) -> Callable[[str], bool] | None:
     """A function that puts a question and takes yes or no; None where nobody sits at a terminal to answer."""
     answers = sys.stdin
-    if output.look.mode != "human" or not output.stderr.isatty() or answers is None or not answers.isatty():
+    if output.report.mode != "human" or not output.stderr.isatty() or answers is None or not answers.isatty():
         return None
 
     def ask(question: str) -> bool:

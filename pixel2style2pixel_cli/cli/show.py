@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from pixel2style2pixel_cli.cli import options as o
-from pixel2style2pixel_cli.cli.defaults import start_output
+from pixel2style2pixel_cli.cli.registry import OTHERS
+from pixel2style2pixel_cli.cli.spec import PLAIN_MESSAGES, CommandSpec, Given
 from pixel2style2pixel_cli.events import SCHEMA
+from pixel2style2pixel_cli.options.declare import declarations_of
+from pixel2style2pixel_cli.options.models import ShowOptions
 
-ShownFile = Annotated[str, typer.Argument(metavar="FILE", help="A picture made by p2s2p, a latent or a weight file.")]
 
-
-def show(
-    context: typer.Context,
-    file: ShownFile,
-    json: o.JsonOption = False,
-    color: o.ColorOption = "auto",
-    config: o.ConfigOption = None,
-) -> int:
-    """Show the recipe of a picture, or the contents of a latent or a weight file."""
-    output = start_output(context, json=json, quiet=False, verbose=0, color=color)
+def show(given: Given) -> int:
+    """Print what is known of the file."""
     from pixel2style2pixel_cli import api
 
-    fields = dict(api.show_file(Path(file)))
-    if json:
-        output.json_line({"event": "show", "schema": SCHEMA, **fields})
+    fields = dict(api.show_file(Path(given.options(ShowOptions).file)))
+    if given.output.report.mode == "json":
+        given.output.json_line({"event": "show", "schema": SCHEMA, **fields})
     else:
-        output.record(fields)
+        given.output.record(fields)
     return 0
+
+
+COMMANDS = (
+    CommandSpec(
+        name="show", help=OTHERS["show"], act=show, takes=declarations_of(ShowOptions), messages=PLAIN_MESSAGES
+    ),
+)

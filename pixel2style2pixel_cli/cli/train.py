@@ -2,138 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from pixel2style2pixel_cli.cli import options as o
-from pixel2style2pixel_cli.cli.defaults import given_by, start_output
-from pixel2style2pixel_cli.cli.group import App
-from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.cli.spec import CommandSpec, Given
 from pixel2style2pixel_cli.events import SCHEMA
-from pixel2style2pixel_cli.output import Look, Output
+from pixel2style2pixel_cli.options.declare import Declaration, declarations_of
+from pixel2style2pixel_cli.options.training import EncoderTrainingOptions, GeneratorTrainingOptions, TrainingOptions
+from pixel2style2pixel_cli.output import Output
 from pixel2style2pixel_cli.tasks.table import TRAINED
 
-app = App()
 
-TASK_HELP = f"What it is trained for: {', '.join(TRAINED)}."
-TEACHER_HELP = "An inversion model whose codes of the targets it learns; for losses.code."
-
-TaskOption = Annotated[str, o.value("--task", metavar="TASK", panel=o.DATA, help=TASK_HELP)]
-TeacherOption = Annotated[str | None, o.value("--teacher", metavar="MODEL", panel=o.DATA, help=TEACHER_HELP)]
-GeneratorOption = Annotated[
-    str,
-    o.value("--generator", metavar="MODEL", panel=o.DATA, help="A name from models list, or the file of a generator."),
-]
-
-
-@app.command()
-def generator(
-    context: typer.Context,
-    data: o.DataOption,
-    out: o.RunFolderOption,
-    start: o.StartOption = None,
-    preset: o.PresetOption = None,
-    set_: o.SetOption = None,
-    steps: o.StepsOption = None,
-    minutes: o.MinutesOption = None,
-    resume: o.ResumeOption = True,
-    check: o.CheckOption = False,
-    device: o.DeviceOption = "auto",
-    seed: o.SeedOption = 0,
-    json: o.JsonOption = False,
-    quiet: o.QuietOption = False,
-    verbose: o.VerboseOption = 0,
-    color: o.ColorOption = "auto",
-    config: o.ConfigOption = None,
-) -> int:
-    """Train a StyleGAN2 generator on a folder of aligned pictures."""
-    output = start_output(context, json=json, quiet=quiet, verbose=verbose, color=color, look=Look(target=out))
+def generator(given: Given) -> int:
+    """Train a generator."""
     from pixel2style2pixel_cli import api
 
-    result = api.train_generator(
-        data,
-        Path(out),
-        preset=preset,
-        overrides=_overrides(context, set_),
-        steps=steps,
-        minutes=minutes,
-        start=None if start is None else Path(start),
-        device=device,
-        seed=seed,
-        resume=resume,
-        check=check,
-        on_event=output.on_event,
-    )
-    return _report(output, result)
+    return _train(given, GeneratorTrainingOptions, api.train_generator)
 
 
-@app.command()
-def encoder(
-    context: typer.Context,
-    data: o.DataOption,
-    generator: GeneratorOption,
-    out: o.RunFolderOption,
-    task: TaskOption = "invert",
-    teacher: TeacherOption = None,
-    start: o.StartOption = None,
-    preset: o.PresetOption = None,
-    set_: o.SetOption = None,
-    steps: o.StepsOption = None,
-    minutes: o.MinutesOption = None,
-    resume: o.ResumeOption = True,
-    check: o.CheckOption = False,
-    device: o.DeviceOption = "auto",
-    seed: o.SeedOption = 0,
-    json: o.JsonOption = False,
-    quiet: o.QuietOption = False,
-    verbose: o.VerboseOption = 0,
-    color: o.ColorOption = "auto",
-    config: o.ConfigOption = None,
-) -> int:
-    """Train an encoder into the W+ space of a generator."""
-    output = start_output(context, json=json, quiet=quiet, verbose=verbose, color=color, look=Look(target=out))
+def encoder(given: Given) -> int:
+    """Train an encoder."""
     from pixel2style2pixel_cli import api
 
-    result = api.train_encoder(
-        data,
-        Path(out),
-        task=task,
-        teacher=teacher,
-        generator=generator,
-        preset=preset,
-        overrides=_overrides(context, set_),
-        steps=steps,
-        minutes=minutes,
-        start=None if start is None else Path(start),
-        device=device,
-        seed=seed,
-        resume=resume,
-        check=check,
-        on_event=output.on_event,
-    )
-    return _report(output, result)
+    return _train(given, EncoderTrainingOptions, api.train_encoder)
 
 
-def _overrides(context: typer.Context, typed: Sequence[str] | None) -> dict[str, str]:
-    """Values of ``--set``; typed ones win key by key over those of a configuration file."""
-    configured = context.lookup_default("set_") if given_by(context, "set_") == "COMMANDLINE" else None
-    pairs: dict[str, str] = {}
-    for text in [*(configured or ()), *(typed or ())]:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(f"--set {text!r} has no key and value", "write --set run.batch=16")
-        pairs[key.strip()] = value.strip()
-    return pairs
+def _train(given: Given, kind: type[TrainingOptions], train: Callable[..., Mapping[str, Any]]) -> int:
+    values = {declared.name: given.values[declared.name] for declared in declarations_of(kind)}
+    data, out, start = values.pop("data"), values.pop("out"), values.pop("start")
+    given.output.report = replace(given.output.report, target=out)
+    result = train(
+        data, Path(out), start=None if start is None else Path(start), **values, on_event=given.output.on_event
+    )  # fmt: skip
+    return _report(given.output, result)
 
 
 def _report(output: Output, result: Mapping[str, Any]) -> int:
     """The result of a training or of its check."""
     output.close()
-    if output.look.mode == "json":
+    if output.report.mode == "json":
         output.json_line({"event": "train", "schema": SCHEMA, **result, "exit": 0})
-    elif output.look.mode == "human":
+    elif output.report.mode == "human":
         output.record(result)
     return 0
+
+
+def _of_the_table(declared: Declaration) -> Declaration:
+    """The declaration of ``--task`` with the tasks there are, which the room of options does not know."""
+    if declared.name != "task":
+        return declared
+    kind = replace(declared.kind, base="choice", choices=TRAINED)
+    return replace(declared, kind=kind, help=f"What it is trained for: {', '.join(TRAINED)}.")
+
+
+COMMANDS = (
+    CommandSpec(
+        name="train.generator",
+        help="Train a StyleGAN2 generator on a folder of aligned pictures.",
+        act=generator,
+        takes=declarations_of(GeneratorTrainingOptions),
+    ),
+    CommandSpec(
+        name="train.encoder",
+        help="Train an encoder into the W+ space of a generator.",
+        act=encoder,
+        takes=tuple(_of_the_table(declared) for declared in declarations_of(EncoderTrainingOptions)),
+    ),
+)

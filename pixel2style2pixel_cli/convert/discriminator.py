@@ -12,7 +12,8 @@ from pixel2style2pixel_cli.convert.irse import linear_rows
 from pixel2style2pixel_cli.convert.names import Blur, Row, fit, rename
 from pixel2style2pixel_cli.convert.rosinality import table_multiplier
 from pixel2style2pixel_cli.errors import IntegrityError
-from pixel2style2pixel_cli.networks.discriminator import Discriminator, DiscriminatorSpec
+from pixel2style2pixel_cli.networks.discriminator import Discriminator
+from pixel2style2pixel_cli.networks.specs import DiscriminatorSpec
 
 
 def convert_discriminator(state: Mapping[str, Tensor]) -> tuple[DiscriminatorSpec, dict[str, Tensor]]:

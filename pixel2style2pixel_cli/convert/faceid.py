@@ -10,7 +10,7 @@ from torch import Tensor
 from pixel2style2pixel_cli.convert.irse import batch_norm_rows, linear_rows, trunk_rows, trunk_sizes
 from pixel2style2pixel_cli.convert.names import Row, fit, rename
 from pixel2style2pixel_cli.networks.faceid import FaceRecogniser
-from pixel2style2pixel_cli.networks.irse import DEPTHS, WIDTHS
+from pixel2style2pixel_cli.networks.specs import DEPTHS, WIDTHS
 
 
 def looks_like_recogniser(state: Mapping[str, object]) -> bool:

@@ -14,20 +14,13 @@ from pixel2style2pixel_cli.convert.names import Row, component, fit, rename, ten
 from pixel2style2pixel_cli.convert.rosinality import convert_generator
 from pixel2style2pixel_cli.errors import IntegrityError
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
-from pixel2style2pixel_cli.networks.psp import EncoderKind, EncoderSpec
+from pixel2style2pixel_cli.networks.families import ENCODER_FAMILIES
 from pixel2style2pixel_cli.networks.registry import build_encoder
-from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import EncoderKind, EncoderSpec, GeneratorSpec, level_of_row
 
-# What the options call each encoder. pSp's and e4e's have the same tensors, so nothing else tells them apart.
-KINDS: dict[str, EncoderKind] = {
-    "GradualStyleEncoder": "psp",
-    "Encoder4Editing": "e4e",
-    "BackboneEncoderUsingLastLayerIntoW": "psp_w",
-    "SingleStyleCodeEncoder": "psp_w",
-    "BackboneEncoderUsingLastLayerIntoWPlus": "psp_wplus",
-}
+# What the options of a checkpoint call each kind. pSp's and e4e's have the same tensors: nothing else tells them apart.
+KINDS: dict[str, EncoderKind] = {name: kind for kind, family in ENCODER_FAMILIES.items() for name in family.published}
 PUBLISHED_INPUT_SIZE = 256
-PUBLISHED_RESOLUTION = 1024  # of the early files, which do not say
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,6 +117,7 @@ def convert_encoder(
     """A published encoder under our names."""
     spec = encoder_spec(state, kind)
     ours = rename(state, encoder_rows(spec, generator.n_styles), what="the encoder")
+    ours["latent_avg"] = torch.zeros(generator.n_styles, generator.style_dim)  # stored elsewhere in the file
     with torch.device("meta"):
         module = build_encoder(spec, generator.n_styles, generator.style_dim)
     fit(module, ours, "the encoder")
@@ -133,13 +127,13 @@ def convert_encoder(
 def encoder_spec(state: Mapping[str, Tensor], kind: EncoderKind) -> EncoderSpec:
     """Sizes of an encoder, read off its tensors."""
     units, widths = trunk_sizes(state)
-    size, head = PUBLISHED_INPUT_SIZE, 512
-    if kind in ("psp", "e4e"):
+    size, head, layout = PUBLISHED_INPUT_SIZE, 512, ENCODER_FAMILIES[kind].layout
+    if layout == "pyramid":
         first = [key for key in state if key.startswith("styles.0.convs.") and key.endswith(".weight")]
         if not first:
             raise IntegrityError("the encoder has no styles, expected one block per row", "name another file")
         size, head = 16 * 2 ** len(first), state["styles.0.convs.0.weight"].shape[0]
-    elif kind == "psp_wplus" and "output_layer_2.3.weight" in state:
+    elif layout == "naive_w_plus" and "output_layer_2.3.weight" in state:
         head = state["output_layer_2.3.weight"].shape[0]
     return EncoderSpec(
         kind=kind,
@@ -152,16 +146,16 @@ def encoder_spec(state: Mapping[str, Tensor], kind: EncoderKind) -> EncoderSpec:
 
 
 def encoder_rows(spec: EncoderSpec, n_styles: int) -> list[Row]:
-    """Published and our names of an encoder's tensors."""
-    rows = trunk_rows(spec.units, spec.widths)
-    if spec.kind == "psp_w":
+    """Published and our names of an encoder's tensors, but for the average latent, which is stored elsewhere."""
+    rows, layout = trunk_rows(spec.units, spec.widths), ENCODER_FAMILIES[spec.kind].layout
+    if layout == "into_w":
         return rows + linear_rows("linear", "linear")
-    if spec.kind == "psp_wplus":
+    if layout == "naive_w_plus":
         rows += batch_norm_rows("output_layer_2.0", "normalise")
         return rows + linear_rows("output_layer_2.3", "flatten_linear") + linear_rows("linear", "linear")
     rows += linear_rows("latlayer1", "lateral_middle") + linear_rows("latlayer2", "lateral_fine")
     for row in range(n_styles):
-        side = spec.input_size // (16 if row < 3 else 8 if row < 7 else 4)
+        side = spec.input_size // (16, 8, 4)[level_of_row(row)]
         for i in range(int(math.log2(side))):
             rows += linear_rows(f"styles.{row}.convs.{2 * i}", f"heads.{row}.convs.{2 * i}")
         rows += linear_rows(f"styles.{row}.linear", f"heads.{row}.linear")

@@ -11,7 +11,8 @@ from torch import Tensor
 from pixel2style2pixel_cli.convert.names import Blur, Row, fit, publish, rename
 from pixel2style2pixel_cli.errors import IntegrityError
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
-from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import GeneratorSpec
+from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.seeds import torch_generator
 
 AVERAGE_DRAWS = 10_000

@@ -1,29 +1,24 @@
 """The inference engine on tensors: encode pictures, draw codes, in batches that fit the device.
 
-Shape suffixes: B batch, C channels, H W height and width, M styles mixed in, N rows, D style width, P = B x M pictures.
+Shape suffixes: B batch, C channels, H W height and width, N rows, D style width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from pixel2style2pixel_cli.engine.backend import Backend
 from pixel2style2pixel_cli.engine.batching import BatchSize
+from pixel2style2pixel_cli.engine.codes import Codes, join
 from pixel2style2pixel_cli.engine.loading import Model
-from pixel2style2pixel_cli.engine.mixing import Mixing
 from pixel2style2pixel_cli.networks.stylegan2 import NoiseMode
 from pixel2style2pixel_cli.seeds import torch_generator
 
-
-@dataclass(frozen=True, slots=True)
-class Translation:
-    """Codes (B, M, N, D) and images (B, M, 3, R, R) in [-1, 1], float32 on the CPU; M is 1 without mixing."""
-
-    codes: Tensor
-    images: Tensor
+T = TypeVar("T")
 
 
 class Engine:
@@ -33,22 +28,44 @@ class Engine:
     batch gains next to nothing, so there each picture goes through the network alone.
     """
 
-    def __init__(self, model: Model, device: torch.device, dtype: torch.dtype, batch_size: BatchSize) -> None:
-        self.model, self.device, self.dtype, self.batch_size = model, device, dtype, batch_size
+    def __init__(
+        self, model: Model, backend: Backend, device: torch.device, dtype: torch.dtype, batch_size: BatchSize
+    ) -> None:
+        self.model, self.backend, self.device, self.dtype, self.batch_size = model, backend, device, dtype, batch_size
 
-    @torch.inference_mode()
-    def encode(self, inputs_BCHW: Tensor) -> Tensor:
-        """W+ codes (B, N, D) of encoder inputs (B, C, S, S) in [-1, 1]."""
-        x = inputs_BCHW.to(self.device, self.dtype, memory_format=torch.channels_last)
-        return self.model.network.encode(x)
+    @property
+    def dtype_name(self) -> str:
+        """The precision as options name it."""
+        return str(self.dtype).removeprefix("torch.")
 
-    @torch.inference_mode()
-    def generate(self, codes_BND: Tensor, noise: NoiseMode = "fixed", seeds: Sequence[int] = ()) -> Tensor:
-        """Images (B, 3, R, R) of codes; ``random`` noise is drawn for each from its own seed."""
-        codes = codes_BND.to(self.device, self.dtype)
-        maps: NoiseMode | list[Tensor] = self.random_noise(seeds) if noise == "random" else noise
-        image: Tensor = self.model.network.generator(codes, maps)
-        return image
+    def encode(self, inputs_BCHW: Tensor, change: Callable[[Codes, slice], Codes] | None = None) -> Codes:
+        """W+ codes (B, N, D) of encoder inputs (B, C, S, S) in [-1, 1].
+
+        ``change`` is given the codes of a part of the batch, and which part it is, and returns what they become.
+        """
+
+        def run(start: int, stop: int) -> Codes:
+            with torch.inference_mode():  # a change may need gradients, the encoder does not
+                codes = Codes(self.backend.encode(inputs_BCHW[start:stop]))
+            return codes if change is None else change(codes, slice(start, stop))
+
+        return join(self.split(len(inputs_BCHW), run))
+
+    def draw(self, codes: Codes, noise: NoiseMode = "fixed", seeds: Sequence[int] = ()) -> Tensor:
+        """Pictures (B, 3, R, R), float32 on the CPU; ``random`` noise is drawn for each from its own seed."""
+
+        @torch.inference_mode()
+        def run(start: int, stop: int) -> Tensor:
+            part = codes[start:stop]
+            maps: NoiseMode | list[Tensor] = self.random_noise(seeds[start:stop]) if noise == "random" else noise
+            return self.backend.draw(part, maps).float().cpu()
+
+        return torch.cat(list(self.split(len(codes), run)))
+
+    def split(self, count: int, run: Callable[[int, int], T]) -> Iterator[T]:
+        """``run(start, stop)`` over 0..count in parts that fit the device, halved while memory runs out."""
+        sizes = BatchSize(1) if self.device.type == "cpu" else self.batch_size
+        return sizes.split(count, run)
 
     def random_noise(self, seeds: Sequence[int]) -> list[Tensor]:
         """One map (B, 1, s, s) per layer, each picture's from its own seed and drawn on the CPU."""
@@ -58,34 +75,3 @@ class Engine:
             torch.cat([torch.randn(1, 1, s, s, generator=g) for g in generators]).to(self.device, self.dtype)
             for s in sizes
         ]
-
-    def translate(
-        self,
-        inputs_BCHW: Tensor,
-        *,
-        noise: NoiseMode = "fixed",
-        seeds: Sequence[int] = (),
-        refine: Callable[[Tensor, int], Tensor] | None = None,
-        mixing: Mixing | None = None,
-    ) -> Translation:
-        """Encode, mix styles in and draw, splitting the batch while the device runs out of memory.
-
-        ``refine`` changes the codes (b, N, D) of the pictures that start at an index before anything is mixed in. All
-        styles of one picture are drawn with the same noise.
-        """
-
-        def encode(start: int, stop: int) -> Tensor:
-            codes = self.encode(inputs_BCHW[start:stop])
-            return codes if refine is None else refine(codes, start)
-
-        def draw(start: int, stop: int) -> Tensor:
-            chosen = [seeds[i // count] for i in range(start, stop)] if seeds else ()
-            return self.generate(codes_PND[start:stop], noise, chosen).float().cpu()
-
-        sizes = BatchSize(1) if self.device.type == "cpu" else self.batch_size
-        codes_BND = torch.cat(list(sizes.split(len(inputs_BCHW), encode)))
-        codes_BMND = codes_BND[:, None] if mixing is None else mixing.apply(codes_BND)
-        count = codes_BMND.shape[1]
-        codes_PND = codes_BMND.flatten(0, 1)
-        images = torch.cat(list(sizes.split(len(codes_PND), draw)))
-        return Translation(codes_BMND.float().cpu(), images.view(-1, count, *images.shape[1:]))

@@ -1,12 +1,11 @@
 """Style rows: which rows of a W+ code a style takes over, and how far (methods.md 4.6).
 
-Shape suffixes: B inputs, M styles, N rows, D style width.
+Shape suffixes: N rows, D style width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,19 +13,6 @@ from torch import Tensor
 from pixel2style2pixel_cli.errors import check_shape
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.seeds import torch_generator
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Mixing:
-    """Styles (M, N, D) to mix into every code, the rows they take over, and how far: 1 replaces."""
-
-    styles_MND: Tensor
-    layers: tuple[int, ...]
-    alpha: float = 1.0
-
-    def apply(self, codes_BND: Tensor) -> Tensor:
-        """Codes (B, M, N, D): each code with each style."""
-        return mix_rows(codes_BND[:, None], self.styles_MND.to(codes_BND)[None], self.layers, self.alpha)
 
 
 def mix_rows(codes: Tensor, style: Tensor, layers: Sequence[int], alpha: float) -> Tensor:

@@ -25,11 +25,6 @@ def parse_layers(text: str, n_styles: int) -> tuple[int, ...]:
                 f"the layers {part} go beyond the model's {n_styles} rows", f"use rows 0 to {n_styles - 1}, or 8-"
             )
         if last < first:
-            raise UsageError(f"the layers {part} are no range", "write the smaller row first, as in 8-11")
+            raise UsageError(f"the layers {part} are not a valid range", "write the smaller row first, as in 8-11")
         rows.update(range(first, last + 1))
     return tuple(sorted(rows))
-
-
-def n_styles_of(resolution: int) -> int:
-    """Rows of a W+ code for pictures of this side, a power of two: 2 log2(R) - 2."""
-    return 2 * resolution.bit_length() - 4

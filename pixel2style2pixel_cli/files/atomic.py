@@ -98,7 +98,9 @@ def _explain(error: OSError, path: Path) -> OutputError:
     if error.errno == errno.EISDIR:
         return OutputError(f"{shown} is a folder, and a file is to be written there", "choose another name with -o")
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return OutputError(f"{display(path.parent)} is or lies below a file, not a folder", "choose a folder with -o")
+        return OutputError(
+            f"{display(path.parent)} is a file or lies below one, expected a folder", "choose a folder with -o"
+        )
     if error.errno in _NOT_PERMITTED:
         return OutputError(f"not permitted to write {shown}", "choose a folder you may write to with -o")
     if error.errno == errno.ENAMETOOLONG:

@@ -9,6 +9,8 @@ from xml.sax.saxutils import escape, unescape
 
 from PIL import Image
 
+from pixel2style2pixel_cli.files.jpeg import jpeg_segments
+
 PNG_RECIPE = "p2s2p"
 PNG_XMP = "XML:com.adobe.xmp"
 JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\x00"
@@ -58,7 +60,7 @@ def insert_jpeg_xmp(data: bytes, packet: str) -> bytes:
     if len(payload) + 2 > 0xFFFF:
         raise ValueError(f"the metadata takes {len(payload)} bytes, a JPEG segment holds 65533")
     at = 2
-    for marker, start, end in _jpeg_segments(data):
+    for marker, start, end in jpeg_segments(data):
         if marker != 0xE0 and not (marker == 0xE1 and data[start:end].startswith(b"Exif\x00")):
             break
         at = end
@@ -67,45 +69,70 @@ def insert_jpeg_xmp(data: bytes, packet: str) -> bytes:
 
 def find_jpeg_xmp(data: bytes) -> bytes | None:
     """The XMP packet of a JPEG file; older Pillow versions do not report it."""
-    for marker, start, end in _jpeg_segments(data):
+    for marker, start, end in jpeg_segments(data):
         if marker == 0xE1 and data[start:end].startswith(JPEG_XMP):
             return data[start + len(JPEG_XMP) : end]
     return None
 
 
-def _jpeg_segments(data: bytes) -> list[tuple[int, int, int]]:
-    """Marker, start and end of the payload of every segment before the picture data."""
-    segments = []
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-            continue
-        if marker == 0xDA or marker == 0xD9:
-            break
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
-        segments.append((marker, at + 4, at + 2 + length))
-        at += 2 + max(length, 2)
-    return segments
-
-
 def clean_exif(image: Image.Image) -> tuple[int, bytes | None]:
     """The orientation (1 = upright) of a loaded picture, and its EXIF without orientation, thumbnail and file layout.
 
-    Damaged EXIF counts as none: it must not cost the user the photograph.
+    A tag that is damaged, or of a type that cannot be written again, is left out: it costs neither the photograph nor
+    its orientation.
     """
     try:
         source = image.getexif()
-        orientation = source.get(ORIENTATION, 1)
-        kept: Any = Image.Exif()
-        for tag, value in source.items():
-            if tag in KEPT_TAGS:
-                kept[tag] = value
-        for ifd, dropped in ((EXIF_IFD, DROPPED_EXIF_TAGS), (GPS_IFD, frozenset[int]())):
-            values = {tag: value for tag, value in source.get_ifd(ifd).items() if tag not in dropped}
-            if values:
-                kept[ifd] = values
-        return int(orientation), (kept.tobytes() if len(kept) else None)
+        orientation = _orientation(source.get(ORIENTATION, 1))
     except Exception:  # EXIF is written by thousands of programs and parsed by none of them alike
         return 1, None
+    kept: Any = Image.Exif()
+    for tag in KEPT_TAGS:
+        if tag in source:
+            _keep(kept, tag, source.get(tag))
+    for ifd, dropped in ((EXIF_IFD, DROPPED_EXIF_TAGS), (GPS_IFD, frozenset[int]())):
+        try:
+            values = {tag: value for tag, value in source.get_ifd(ifd).items() if tag not in dropped}
+        except Exception:  # as above
+            continue
+        if values:
+            _keep(kept, ifd, values)
+    return orientation, (kept.tobytes() if len(kept) else None)
+
+
+def _orientation(value: Any) -> int:
+    """The number of an orientation tag of any type; 1 where there is none from 1 to 8."""
+    if isinstance(value, tuple | list) and value:
+        value = value[0]
+    if isinstance(value, bytes):
+        value = value.strip(b"\x00")[:1]
+        value = value.decode() if value.isdigit() else int.from_bytes(value, "big")
+    try:
+        number = int(value)
+    except (ValueError, TypeError, OverflowError, ZeroDivisionError):
+        return 1
+    return number if 1 <= number <= 8 else 1
+
+
+def _keep(kept: Any, tag: int, value: Any) -> None:
+    """Add a tag, of a directory every entry for itself, unless it cannot be written."""
+    if not isinstance(value, dict):
+        if _can_be_written({tag: value}):
+            kept[tag] = value
+        return
+    entries = value if _can_be_written({tag: value}) else {}
+    if not entries:
+        entries = {key: entry for key, entry in value.items() if _can_be_written({tag: {key: entry}})}
+    if entries:
+        kept[tag] = entries
+
+
+def _can_be_written(tags: dict[int, Any]) -> bool:
+    trial: Any = Image.Exif()
+    try:
+        for tag, value in tags.items():
+            trial[tag] = value
+        trial.tobytes()
+    except Exception:  # Pillow raises whatever the value does not allow
+        return False
+    return True

@@ -7,14 +7,15 @@ import importlib.metadata
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from pixel2style2pixel_cli import __version__
 from pixel2style2pixel_cli.errors import InputError
+from pixel2style2pixel_cli.files.strict_json import Json as Json
+from pixel2style2pixel_cli.files.strict_json import parse_json
+from pixel2style2pixel_cli.version import __version__
 
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
-
-SCHEMA = 1
+SCHEMA = 2  # 1 had mix_seed in the place of variant
 _DISTRIBUTIONS = {"torch": ("torch",), "numpy": ("numpy",), "pillow": ("pillow",), "dlib": ("dlib-bin", "dlib")}
 _SEPARATORS = re.compile(r"[/\\]")
 _PLACE = re.compile(r"^(?:[/\\~]|\.{1,2}[/\\]|[A-Za-z]:[/\\]|file:)")  # a path that says where, not a ratio or an id
@@ -54,8 +55,9 @@ def _installed_versions() -> tuple[tuple[str, str], ...]:
 class Recipe:
     """Everything that decides an output's pixels; no time, no user, no folder.
 
-    ``matrix`` maps photograph pixels to pixels of a crop of ``crop_size``. Places are cut down to base names on the
-    way in, so that a recipe cannot tell where its maker keeps files.
+    ``variant`` tells the pictures of one input apart: the seed of the style mixed in. ``matrix`` maps photograph pixels
+    to pixels of a crop of ``crop_size``. Places are cut down to base names on the way in, so that a recipe cannot tell
+    where its maker keeps files.
     """
 
     command: str
@@ -65,7 +67,7 @@ class Recipe:
     seed: int
     input_name: str
     input_sha256: str
-    mix_seed: int | None = None
+    variant: dict[str, Json] = field(default_factory=dict)
     face: int | None = None
     matrix: list[list[float]] | None = None
     crop_size: int | None = None
@@ -91,25 +93,23 @@ def recipe_json(recipe: Recipe) -> str:
 def parse_recipe(text: str) -> Recipe:
     """Read a recipe again; keys of later versions are left out. Raises InputError when it is none of ours."""
     try:
-        data = json.loads(text)
+        data: Any = parse_json(text)
     except ValueError as error:
         raise InputError(f"the recipe is not JSON: {error}", "the file was changed by another program") from error
-    if not isinstance(data, dict) or not isinstance(data.get("schema"), int):
-        raise InputError("the text is not a recipe of p2s2p", "only files written by p2s2p carry one")
+    if not isinstance(data, dict) or not _is_kind(data.get("schema"), _NUMBER):
+        raise InputError("the text is not a recipe of p2s2p", "only files written by p2s2p contain a recipe")
     if data["schema"] > SCHEMA:
         found = f"the recipe has schema {data['schema']}, and this version reads up to {SCHEMA}"
         raise InputError(found, "update p2s2p")
     missing = [name for name in _REQUIRED if name not in data]
     wrong = [name for name, kinds in _KINDS.items() if name in data and not _is_kind(data[name], kinds)]
+    wrong += [name for name in ("weights_sha256", "versions") if not _holds_text(data.get(name, {}))]
     if missing or wrong:
         parts = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has a wrong {', '.join(wrong)}"] * bool(wrong)
         raise InputError(f"the recipe {' and '.join(parts)}", "the file was changed by another program")
+    if data["schema"] == 1 and isinstance(data.get("mix_seed"), int):
+        data["variant"] = {"mix_seed": data["mix_seed"]}
     return Recipe(**{name: data[name] for name in _KINDS if name in data})
-
-
-def same_recipe(a: Recipe, b: Recipe) -> bool:
-    """Whether both ask for the same pixels; library versions may differ."""
-    return all(getattr(a, f.name) == getattr(b, f.name) for f in fields(Recipe) if f.name != "versions")
 
 
 def xmp_packet(*, composite: bool = False) -> str:
@@ -127,7 +127,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "seed": _NUMBER,
     "input_name": _TEXT,
     "input_sha256": _TEXT,
-    "mix_seed": _OPTIONAL_NUMBER,
+    "variant": (dict,),
     "face": _OPTIONAL_NUMBER,
     "matrix": (list, type(None)),
     "crop_size": _OPTIONAL_NUMBER,
@@ -139,16 +139,25 @@ _REQUIRED = ("command", "options", "model", "weights_sha256", "seed", "input_nam
 
 def _is_kind(value: object, kinds: tuple[type, ...]) -> bool:
     if isinstance(value, list):
-        return list in kinds and all(
-            isinstance(row, list) and all(isinstance(v, int | float) for v in row) for row in value
-        )
+        return list in kinds and len(value) == 3 and all(_is_row(row) for row in value)
     return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
 
 
+def _holds_text(value: object) -> bool:
+    """Whether a dictionary has nothing but text in it; what is none is somebody else's to refuse."""
+    return not isinstance(value, dict) or all(isinstance(item, str) for item in value.values())
+
+
+def _is_row(row: object) -> bool:
+    """Whether this is a row of a 3 x 3 matrix."""
+    return isinstance(row, list) and len(row) == 3 and all(_is_kind(v, (int, float)) for v in row)
+
+
 def _without_place(value: Json) -> Json:
-    """Base names instead of paths that name a place on this machine, however deep."""
-    if isinstance(value, str) and _PLACE.match(value):
-        return _SEPARATORS.split(value.rstrip("/\\"))[-1]
+    """Base names instead of paths that name a place on this machine, however deep; whole characters only."""
+    if isinstance(value, str):
+        base = _SEPARATORS.split(value.rstrip("/\\"))[-1] if _PLACE.match(value) else value
+        return base.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, list):
         return [_without_place(item) for item in value]
     if isinstance(value, dict):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixel2style2pixel_cli.errors import InputError, ShapeError, UsageError, check_shape
+from pixel2style2pixel_cli.errors import InputError, ShapeError, UsageError, check_shape, reading
 
 # CelebAMask-HQ order; ``l_`` is the left side of the picture.
 CELEBAMASK = (
@@ -35,6 +36,7 @@ _PHOTOGRAPH = 64
 _SHOWN = 5
 
 Palette = tuple[tuple[int, int, int], ...]
+Numbers: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +77,7 @@ def class_table(schema: LabelSchema, target: LabelSchema) -> NDArray[np.uint8]:
 
 
 def index_map(
-    pixels: NDArray[np.uint8] | NDArray[np.uint16],
+    pixels: Numbers,
     schema: LabelSchema,
     target: LabelSchema,
     *,
@@ -85,14 +87,12 @@ def index_map(
     """The class of every pixel as its number in ``target``, uint8 (H, W), from a picture drawn in ``schema``.
 
     pixels: class numbers (H, W), uint8 or uint16, or colours (H, W, 3), uint8; three equal channels are one. Numbers
-    with a ``palette`` (K, 3) of which every colour that occurs is one of the schema's are those colours: programs that
-    shrink a PNG number them anew.
+    with a ``palette`` (K, 3) of which every colour that occurs is one of the schema's are those colours, and with one
+    of greys they are those greys: programs that shrink a PNG number them anew.
     Raises InputError that names every value or colour the schema does not have, with its pixel count.
     """
-    if pixels.ndim == 2 and palette is not None and schema.palette is not None:
-        used = np.unique(pixels)
-        if int(used[-1]) < len(palette) and np.isin(_pack(palette[used]), _pack(np.array(schema.palette))).all():
-            pixels = palette[pixels]
+    if pixels.ndim == 2 and palette is not None:
+        pixels = _through_palette(pixels, palette, schema)
     if pixels.ndim == 3:
         check_shape(pixels, (None, None, 3), "label map")
         if (pixels == pixels[:, :, :1]).all():
@@ -105,7 +105,10 @@ def one_hot(maps: NDArray[np.uint8], n: int) -> NDArray[np.float32]:
     """Maps (B, H, W) of class numbers below ``n`` as float32 (B, n, H, W) in {0, 1}."""
     check_shape(maps, (None, None, None), "label maps")
     if maps.size and int(maps.max()) >= n:
-        raise ShapeError(f"the label maps hold class {int(maps.max())}, expected 0 to {n - 1}", "name their schema")
+        raise ShapeError(
+            f"the label maps hold class {int(maps.max())}, expected 0 to {n - 1}",
+            "check which schema the maps were drawn in",
+        )
     classes = np.arange(n, dtype=np.uint8)[:, None, None]
     return np.equal(maps[:, None], classes).astype(np.float32)
 
@@ -119,14 +122,18 @@ def colour_map(labels: NDArray[np.uint8], schema: LabelSchema) -> NDArray[np.uin
 
 def decode_labels(content: bytes, *, name: str) -> NDArray[np.uint8]:
     """An index map (H, W), uint8, from an image of one channel or with a palette: the maps in packed shards."""
-    try:
+    with reading(f"{name}: the label map", "cannot be read", "save it again, as an 8-bit PNG"):
         image = Image.open(io.BytesIO(content))
         image.load()
-    except (OSError, ValueError) as error:
-        raise InputError(f"{name}: the label map cannot be read: {error}") from error
-    if image.mode not in ("L", "P", "1"):
-        raise InputError(f"{name}: the label map has mode {image.mode}", "give one channel of class numbers")
-    return np.array(image).astype(np.uint8)
+        if image.mode not in ("L", "P", "1"):
+            raise InputError(f"{name}: the label map has mode {image.mode}", "give one channel of class numbers")
+        labels = np.array(image).astype(np.uint8)
+        if image.mode == "P":
+            palette = np.array(image.getpalette("RGB") or [], dtype=np.uint8).reshape(-1, 3)
+            return np.asarray(_through_greys(labels, palette), dtype=np.uint8)
+        # Pillow stretches grey of 2 and 4 bits to 8
+        stretched = image.format == "PNG" and content[24] in (2, 4) and image.mode == "L"
+        return labels // np.uint8(255 // ((1 << content[24]) - 1)) if stretched else labels
 
 
 def resize_labels(labels: NDArray[np.uint8], size: int, *, name: str = "the label map") -> NDArray[np.uint8]:
@@ -154,9 +161,24 @@ def mirror_labels(labels: NDArray[np.uint8], schema: LabelSchema = CELEBAMASK_19
     return swap[labels[..., ::-1]]
 
 
-def _checked(
-    pixels: NDArray[np.uint8] | NDArray[np.uint16], schema: LabelSchema, name: str
-) -> NDArray[np.uint8] | NDArray[np.uint16]:
+def _through_palette(pixels: Numbers, palette: NDArray[np.uint8], schema: LabelSchema) -> Numbers:
+    """Indices to the schema's colours (H, W, 3) or to greys (H, W) where the palette has these; else as they are."""
+    used = np.unique(pixels)
+    inside = used.size > 0 and int(used[-1]) < len(palette)
+    if inside and schema.palette is not None and np.isin(_pack(palette[used]), _pack(np.array(schema.palette))).all():
+        return palette[pixels]
+    return _through_greys(pixels, palette)
+
+
+def _through_greys(pixels: Numbers, palette: NDArray[np.uint8]) -> Numbers:
+    """Indices to the greys of their palette; unchanged where one of them is a colour or is not in the palette."""
+    used = np.unique(pixels)
+    if not used.size or int(used[-1]) >= len(palette) or (palette[used] != palette[used][:, :1]).any():
+        return pixels
+    return palette[:, 0][pixels]
+
+
+def _checked(pixels: Numbers, schema: LabelSchema, name: str) -> Numbers:
     check_shape(pixels, (None, None), "label map")
     values, counts = np.unique(pixels, return_counts=True)
     found = {str(value): int(n) for value, n in zip(values, counts, strict=True) if int(value) >= schema.count}
@@ -165,7 +187,7 @@ def _checked(
     return pixels
 
 
-def _from_colours(pixels: NDArray[np.uint8] | NDArray[np.uint16], schema: LabelSchema, name: str) -> NDArray[np.uint8]:
+def _from_colours(pixels: Numbers, schema: LabelSchema, name: str) -> NDArray[np.uint8]:
     if schema.palette is None:
         published = ", ".join(known.name for known in SCHEMAS.values() if known.palette is not None)
         raise InputError(
@@ -195,9 +217,9 @@ def _unknown(found: dict[str, int], schema: LabelSchema, name: str, kind: str, e
     """The error for values outside the schema, the most frequent first."""
     if len(found) > _PHOTOGRAPH:
         return InputError(
-            f"{name} is no label map: it has {len(found)} {kind}s that {schema.name} does not have, as photographs and "
-            "JPEG files do",
-            "give the label map itself, saved as PNG; it cannot be had from a photograph or restored from JPEG",
+            f"{name} is not a label map: it has {len(found)} {kind}s that {schema.name} does not have, as photographs "
+            "and JPEG files do",
+            "give the label map itself, saved as PNG; it cannot be made from a photograph or restored from JPEG",
         )
     ordered = sorted(found.items(), key=lambda item: -item[1])
     shown = [f"{value} ({count} pixel{'s' * (count != 1)})" for value, count in ordered[:_SHOWN]]

@@ -15,21 +15,28 @@ HOLE_GREY = 127  # nearest to 0 in [-1, 1]
 # Grey levels that are neither black nor white, and how many of them the soft rim of a mask may have.
 _MIDDLE = (64, 191)
 _MIDDLE_SHARE = 0.10
+# Share of a mask's visible pixels that the soft rim of a brush may have in the other tone.
+_STRAY = 0.02
 # Random masks leave at least 40 % of a picture to go by.
 _COVER = (0.05, 0.60)
 
 Mask = NDArray[np.bool_]
 
 
-def read_mask(pixels: NDArray[np.uint8], *, name: str) -> Mask:
+def read_mask(pixels: NDArray[np.uint8], *, name: str, alpha: NDArray[np.uint8] | None = None) -> Mask:
     """Where to fill, bool (H, W), from a black and white picture (H, W) or (H, W, 3): white is filled.
 
-    Raises InputError for a picture with more grey than the rim of a mask has, and as ``check_mask``.
+    ``alpha``, uint8 (H, W), is its transparency. Where all that can be seen is white, it is what was painted, and
+    transparent is not filled; where all is black, the transparent parts are those cut out of it, and are filled.
+    Raises InputError for a picture with more grey than the rim of a mask has, with transparency beside both black and
+    white, and as ``check_mask``.
     """
     if pixels.ndim == 3:
         check_shape(pixels, (None, None, 3), "mask")
         pixels = np.array(Image.fromarray(np.ascontiguousarray(pixels)).convert("L"))
     check_shape(pixels, (None, None), "mask")
+    if alpha is not None and (alpha < 255).any():
+        pixels = _on_background(pixels, alpha, name)
     grey = float(((pixels >= _MIDDLE[0]) & (pixels <= _MIDDLE[1])).mean())
     if grey > _MIDDLE_SHARE:
         raise InputError(
@@ -41,12 +48,29 @@ def read_mask(pixels: NDArray[np.uint8], *, name: str) -> Mask:
     return mask
 
 
+def _on_background(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+    """A mask with transparent parts, laid on the opposite of what can be seen of it."""
+    check_shape(alpha, pixels.shape, "alpha of the mask")
+    seen = pixels[alpha >= 128]
+    white = float((seen >= 128).mean()) if seen.size else 1.0
+    if _STRAY < white < 1.0 - _STRAY:
+        raise InputError(
+            f"{name} has black, white and transparent parts, so it is not clear what is to be filled",
+            "save it without transparency, white where it is to be filled",
+        )
+    opacity = alpha / np.float32(255)
+    background = 0.0 if white > 0.5 else 255.0
+    return np.asarray(np.rint(pixels * opacity + background * (1 - opacity)), dtype=np.uint8)
+
+
 def check_mask(mask: Mask, *, name: str) -> None:
     """Raise InputError for a mask that covers nothing or everything."""
     if not mask.any():
         raise InputError(f"{name} covers nothing, so there is nothing to fill", "paint what is to be filled white")
     if mask.all():
-        raise InputError(f"{name} covers the whole picture, so nothing is left to go by", "leave the known part black")
+        raise InputError(
+            f"{name} covers the whole picture, so nothing of the face is known", "leave the known part black"
+        )
 
 
 def parse_colour(text: str) -> tuple[int, int, int]:

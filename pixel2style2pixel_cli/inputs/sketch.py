@@ -63,7 +63,7 @@ def read_sketch(pixels: NDArray[np.uint8], size: int, *, invert: bool, name: str
     height, width = pixels.shape[:2]
     if height != width:
         raise InputError(
-            f"{name} is {width} x {height}, expected a square sketch", "crop it, or add paper on two sides"
+            f"{name} is {width} x {height}, expected a square sketch", "crop it to a square, or add white on two sides"
         )
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     overview = picture.resize((min(width, _OVERVIEW),) * 2, Image.Resampling.BOX)

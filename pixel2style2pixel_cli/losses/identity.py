@@ -1,4 +1,4 @@
-"""Identity loss: one minus the cosine of two face embeddings (pSp, eq. 5; methods 4.4).
+"""Identity loss: one minus the cosine of two face embeddings (pSp, eq. 5; methods.md 4.4).
 
 Shape suffixes: B batch, C channels, H W height and width.
 """

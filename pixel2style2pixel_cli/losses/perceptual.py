@@ -38,8 +38,8 @@ def load_perceptual(trunk_file: Path, trunk: Trunk = "alex") -> PerceptualLoss:
     network = _build(trunk)
     if not trunk_file.is_file():
         raise MissingError(
-            f"LPIPS needs the {trunk} trunk of torchvision, and there is no file {trunk_file}",
-            "put the trunk there, or train without LPIPS: --set losses.lpips=0",
+            f"LPIPS needs the {trunk} network of torchvision, but there is no file {trunk_file}",
+            "put the file there, or train without LPIPS: --set losses.lpips=0",
         )
     _fill_trunk(network, _read_trunk(trunk_file), trunk_file)
     return PerceptualLoss(network)
@@ -67,7 +67,7 @@ def _build(trunk: Trunk) -> nn.Module:
             found = f"torch {version('torch')}, no torchvision"
         raise MissingError(
             f"the package lpips cannot be imported with {found}: {error}",
-            "install torch and torchvision of one build, or train without LPIPS: --set losses.lpips=0",
+            "install torch and torchvision of matching versions, or train without LPIPS: --set losses.lpips=0",
         ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package calls torchvision in a way of the past
@@ -81,8 +81,12 @@ def _fill_trunk(network: nn.Module, state: dict[str, Tensor], path: Path) -> Non
     wanted = {key: f"features.{key.split('.', 1)[1]}" for key in target.state_dict()}
     missing = sorted(set(wanted.values()) - set(state))
     if missing:
-        raise IntegrityError(f"{path} lacks {missing[0]}: it is not a trunk of torchvision", "name another file")
+        raise IntegrityError(
+            f"{path} lacks {missing[0]}: it is not the expected network of torchvision", "name another file"
+        )
     try:
         target.load_state_dict({ours: state[theirs] for ours, theirs in wanted.items()}, strict=True)
     except RuntimeError as error:
-        raise IntegrityError(f"{path} holds a trunk of other sizes: {error}", "name another file") from error
+        raise IntegrityError(
+            f"the layers in {path} have other sizes than expected: {error}", "name another file"
+        ) from error

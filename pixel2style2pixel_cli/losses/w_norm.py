@@ -1,4 +1,4 @@
-"""The regulariser of pSp: the length of the encoder's offset from the average code (pSp, eq. 4; methods 4.4)."""
+"""The regulariser of pSp: the length of the encoder's offset from the average code (pSp, eq. 4; methods.md 4.4)."""
 
 from __future__ import annotations
 

@@ -6,43 +6,15 @@ Shape suffixes: B batch, C channels, H W height and width.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.errors import ShapeError, UsageError, check_shape
-from pixel2style2pixel_cli.networks.layers import ConvActivation, EqualConv2d, EqualLinear, Resample, channel_table
+from pixel2style2pixel_cli.errors import ShapeError, check_shape
+from pixel2style2pixel_cli.networks.layers import ConvActivation, EqualConv2d, EqualLinear, Resample
+from pixel2style2pixel_cli.networks.specs import DiscriminatorSpec
 
 STDDEV_GROUP = 4
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DiscriminatorSpec:
-    """Size of a discriminator; the defaults are those of the published face models."""
-
-    resolution: int
-    channel_multiplier: float = 2
-    channel_max: int = 512
-
-    def __post_init__(self) -> None:
-        if self.resolution < 8 or self.resolution & (self.resolution - 1):
-            raise UsageError(f"discriminator resolution is {self.resolution}, expected a power of two from 8 on")
-        if min(self.channels.values()) < 1:
-            raise UsageError(
-                f"a discriminator of {self.resolution} px has no channels left",
-                "raise discriminator.channel_multiplier",
-            )
-
-    @property
-    def resolutions(self) -> tuple[int, ...]:
-        """4, 8, ... up to the resolution."""
-        return tuple(2**i for i in range(2, int(math.log2(self.resolution)) + 1))
-
-    @property
-    def channels(self) -> dict[int, int]:
-        """Channels of the features at each resolution."""
-        return channel_table(self.resolutions, self.channel_multiplier, self.channel_max)
 
 
 class ResidualBlock(nn.Module):

@@ -8,17 +8,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pixel2style2pixel_cli.networks.psp import EncoderSpec, PyramidEncoder, level_of_row
+from pixel2style2pixel_cli.networks.psp import PyramidEncoder
+from pixel2style2pixel_cli.networks.specs import EncoderSpec, level_of_row
 
 
 class E4EEncoder(PyramidEncoder):
     """Row 0 everywhere, plus the offset of row i for 1 <= i <= ``stage``; stage 0 is W, n - 1 opens all offsets."""
 
+    offset_rows = True
+
     def __init__(self, spec: EncoderSpec, n_styles: int, style_dim: int) -> None:
         super().__init__(spec, n_styles, style_dim)
         self.stage = n_styles - 1
 
-    def forward(self, x_BCHW: Tensor) -> Tensor:
+    def offsets(self, x_BCHW: Tensor) -> Tensor:
         levels = self.pyramid(x_BCHW)
         base_BD = self.heads[0](levels[0])
         rows = [base_BD]

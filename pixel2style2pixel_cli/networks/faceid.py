@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixel2style2pixel_cli.errors import check_shape
-from pixel2style2pixel_cli.networks.irse import DEPTHS, WIDTHS, IRSETrunk
+from pixel2style2pixel_cli.networks.irse import IRSETrunk
+from pixel2style2pixel_cli.networks.specs import DEPTHS, WIDTHS
 
 INPUT_SIZE = 112
 EMBEDDING = 512

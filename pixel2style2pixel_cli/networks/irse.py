@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Units per stage of the published depths.
-DEPTHS: dict[int, tuple[int, int, int, int]] = {50: (3, 4, 14, 3), 100: (3, 13, 30, 3), 152: (3, 8, 36, 3)}
-WIDTHS = (64, 128, 256, 512)
+from pixel2style2pixel_cli.networks.layers import subsampled
+
 SE_REDUCTION = 16
 
 
@@ -35,6 +35,14 @@ class SqueezeExcitation(nn.Module):
         return gated
 
 
+class StridedPointwise(nn.Conv2d):
+    """A 1x1 convolution of some stride, safe to train (see ``subsampled``)."""
+
+    def forward(self, x_BIHW: Tensor) -> Tensor:
+        x_BIHW, stride = subsampled(x_BIHW, 1, self.stride[0])
+        return F.conv2d(x_BIHW, self.weight, stride=stride)
+
+
 class IRUnit(nn.Module):
     """Improved residual unit: normalise, convolve, PReLU, strided convolution, normalise, gate, add the shortcut."""
 
@@ -54,7 +62,7 @@ class IRUnit(nn.Module):
             self.shortcut = nn.MaxPool2d(1, stride)
         else:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+                StridedPointwise(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
             )
 
     def forward(self, x_BIHW: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ PyTorch checkpoints are, so that their numbers fit without rescaling.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -28,17 +27,6 @@ def pixel_norm(x_BD: Tensor) -> Tensor:
 def scaled_leaky_relu(x: Tensor) -> Tensor:
     """Leaky ReLU of slope 0.2 times the square root of 2, which keeps the variance."""
     return F.leaky_relu(x, NEGATIVE_SLOPE) * SQRT2
-
-
-def separable_taps(kernel: Tensor) -> Tensor | None:
-    """The vector whose outer product with itself is ``kernel``, or None where there is no such vector."""
-    if kernel.ndim == 1:
-        return kernel
-    total = kernel.sum()
-    taps = kernel.sum(dim=0) / total.abs().sqrt()
-    if total > 0 and torch.allclose(torch.outer(taps, taps), kernel, rtol=1e-5, atol=1e-7):
-        return taps
-    return None
 
 
 def upfirdn2d(
@@ -123,6 +111,17 @@ class EqualLinear(nn.Module):
         return scaled_leaky_relu(y_BO) if self.activate else y_BO
 
 
+def subsampled(x_BIHW: Tensor, kernel: int, stride: int) -> tuple[Tensor, int]:
+    """The input and stride of a convolution, the pixels that a 1x1 kernel would skip left out while gradients count.
+
+    The same numbers. oneDNN writes past its buffer in the backward pass of such a convolution where the input has fewer
+    channels than a vector register holds (its issue 6035; PyTorch 2.14 aborts, or learns from wrong gradients).
+    """
+    if kernel != 1 or stride == 1 or not torch.is_grad_enabled():
+        return x_BIHW, stride
+    return x_BIHW[..., ::stride, ::stride], 1
+
+
 class EqualConv2d(nn.Module):
     """Convolution whose learning rate is equalised at run time."""
 
@@ -136,7 +135,8 @@ class EqualConv2d(nn.Module):
         self.stride, self.padding = stride, padding
 
     def forward(self, x_BIHW: Tensor) -> Tensor:
-        return F.conv2d(x_BIHW, self.weight * self.scale, self.bias, stride=self.stride, padding=self.padding)
+        x_BIHW, stride = subsampled(x_BIHW, self.weight.shape[-1], self.stride)
+        return F.conv2d(x_BIHW, self.weight * self.scale, self.bias, stride=stride, padding=self.padding)
 
 
 class BiasActivation(nn.Module):
@@ -257,8 +257,3 @@ class ConvActivation(nn.Module):
             x_BIHW = self.blur(x_BIHW)
         out: Tensor = self.activate(self.conv(x_BIHW))
         return out
-
-
-def channel_table(resolutions: Sequence[int], multiplier: float, maximum: int) -> dict[int, int]:
-    """Channels by resolution: 16384 x multiplier / resolution, at most ``maximum``; published: 2 and 512."""
-    return {r: min(maximum, int(16384 * multiplier) // r) for r in resolutions}

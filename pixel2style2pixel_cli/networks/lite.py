@@ -16,17 +16,14 @@ from torch import Tensor, nn
 
 from pixel2style2pixel_cli.errors import UsageError, check_shape
 from pixel2style2pixel_cli.networks.efficientnet_lite import LiteSpec, LiteTrunk
-from pixel2style2pixel_cli.networks.psp import EncoderSpec
+from pixel2style2pixel_cli.networks.encoder import Encoder
+from pixel2style2pixel_cli.networks.specs import EncoderSpec
 
 # Blocks and channels of Lite0 up to strides 4, 8, 16, 32: what ``units`` and ``widths`` of such an encoder's spec say.
 LITE_UNITS, LITE_WIDTHS = (3, 2, 6, 5), (24, 40, 112, 320)
 
 # The pyramid is so many times wider than the heads inside.
 PYRAMID_WIDTH = 2
-
-# What encoders of other inputs may share with one of photographs, as names in a state dict begin: the heads, and the
-# last blocks of the trunk, a third of its numbers, which see no more than 4 x 4 places.
-LITE_SHARED = ("heads.", "trunk.blocks.14.", "trunk.blocks.15.")
 
 # Coarse and middle rows each; a larger generator only lengthens the fine group.
 ROWS_PER_LEVEL = 4
@@ -35,16 +32,15 @@ ROWS_PER_LEVEL = 4
 LAST_SIDE = 4
 
 
-class LiteEncoder(nn.Module):
-    """Encoder inputs (B, C, S, S) to rows (B, N, D); S at least 64.
+class LiteEncoder(Encoder):
+    """Every row from its own head on the features of its level. Input (B, C, S, S), S at least 64, offsets (B, N, D).
 
     Inputs of other than three channels pass an adapter, a 3 x 3 convolution, in front of the trunk.
     """
 
     def __init__(self, spec: EncoderSpec, n_styles: int, style_dim: int) -> None:
-        super().__init__()
+        super().__init__(spec, n_styles, style_dim)
         check_lite(spec)
-        self.spec, self.n_styles = spec, n_styles
         width = PYRAMID_WIDTH * spec.head_width
         channels = spec.input_channels
         self.adapter = _adapter(channels) if channels != 3 else None
@@ -55,7 +51,7 @@ class LiteEncoder(nn.Module):
         sizes = [spec.input_size // stride for stride in (4, 8, 16)]
         self.heads = nn.ModuleList(_head(width, spec.head_width, style_dim, sizes[level]) for level in self.levels)
 
-    def forward(self, x_BCHW: Tensor) -> Tensor:
+    def offsets(self, x_BCHW: Tensor) -> Tensor:
         maps = self.pyramid(x_BCHW)
         return torch.stack([head(maps[level]) for head, level in zip(self.heads, self.levels, strict=True)], dim=1)
 

@@ -8,50 +8,16 @@ Shape suffixes: B batch, C channels, H W height and width, N styles, D style wid
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.errors import UsageError, check_shape
-from pixel2style2pixel_cli.networks.irse import DEPTHS, WIDTHS, IRSETrunk
+from pixel2style2pixel_cli.errors import check_shape
+from pixel2style2pixel_cli.networks.encoder import Encoder
+from pixel2style2pixel_cli.networks.irse import IRSETrunk
 from pixel2style2pixel_cli.networks.layers import EqualLinear
-from pixel2style2pixel_cli.networks.stylegan2 import Generator
-
-EncoderKind = Literal["psp", "psp_w", "psp_wplus", "e4e", "lite"]
-
-# What the names of the map2style blocks begin with in a state dict: encoders of one generator may share them.
-HEADS = "heads."
-
-# Rows from the coarse and the middle features; a smaller generator only shortens the fine group.
-N_COARSE, N_MIDDLE = 3, 4
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EncoderSpec:
-    """Size and kind of an encoder; the defaults are those of the published pSp encoders.
-
-    The number of rows and the style width are the generator's and are not repeated here.
-    """
-
-    kind: EncoderKind = "psp"
-    input_channels: int = 3
-    input_size: int = 256
-    units: tuple[int, int, int, int] = DEPTHS[50]
-    widths: tuple[int, int, int, int] = WIDTHS
-    head_width: int = 512
-
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(EncoderKind):
-            raise UsageError(f"unknown encoder kind {self.kind!r}", f"known: {', '.join(get_args(EncoderKind))}")
-        if self.input_size < 32 or self.input_size & (self.input_size - 1):
-            raise UsageError(f"encoder input size is {self.input_size}, expected a power of two from 32 on")
-        if len(self.units) != 4 or len(self.widths) != 4:
-            raise UsageError("an encoder has four stages: give four units and four widths")
-        if min(*self.units, *self.widths, self.head_width, self.input_channels) < 1:
-            raise UsageError("encoder sizes must be positive", "check [spec.encoder] in the model card")
+from pixel2style2pixel_cli.networks.specs import EncoderSpec, level_of_row
 
 
 class MapToStyle(nn.Module):
@@ -70,12 +36,11 @@ class MapToStyle(nn.Module):
         return row_BD
 
 
-class PyramidEncoder(nn.Module):
+class PyramidEncoder(Encoder):
     """Trunk, feature pyramid and one map2style block per row: what pSp and e4e share."""
 
     def __init__(self, spec: EncoderSpec, n_styles: int, style_dim: int) -> None:
-        super().__init__()
-        self.spec, self.n_styles = spec, n_styles
+        super().__init__(spec, n_styles, style_dim)
         self.trunk = IRSETrunk(spec.input_channels, spec.units, spec.widths)
         _, fine, middle, coarse = spec.widths
         self.lateral_middle = nn.Conv2d(middle, coarse, 1)
@@ -96,68 +61,41 @@ class PyramidEncoder(nn.Module):
 
 
 class PSPEncoder(PyramidEncoder):
-    """pSp: every row from its own block on the features of its level. Input (B, C, S, S), output (B, N, D)."""
+    """pSp: every row from its own block on the features of its level. Input (B, C, S, S), offsets (B, N, D)."""
 
-    def forward(self, x_BCHW: Tensor) -> Tensor:
+    def offsets(self, x_BCHW: Tensor) -> Tensor:
         levels = self.pyramid(x_BCHW)
         return torch.stack([head(levels[level_of_row(i)]) for i, head in enumerate(self.heads)], dim=1)
 
 
-class IntoWEncoder(nn.Module):
-    """Ablation: one row from the averaged last features, the same for every layer. Output (B, 1, D)."""
+class IntoWEncoder(Encoder):
+    """Ablation: one row from the averaged last features, the same for every layer. Offsets (B, 1, D)."""
 
     def __init__(self, spec: EncoderSpec, n_styles: int, style_dim: int) -> None:
-        super().__init__()
-        self.spec, self.n_styles = spec, n_styles
+        super().__init__(spec, n_styles, style_dim)
         self.trunk = IRSETrunk(spec.input_channels, spec.units, spec.widths)
         self.linear = EqualLinear(spec.widths[-1], style_dim)
 
-    def forward(self, x_BCHW: Tensor) -> Tensor:
+    def offsets(self, x_BCHW: Tensor) -> Tensor:
         row_BD: Tensor = self.linear(self.trunk(x_BCHW)[-1].mean(dim=(2, 3)))
         return row_BD[:, None]
 
 
-class NaiveWPlusEncoder(nn.Module):
-    """Ablation: all rows from one linear layer on the last features. Output (B, N, D)."""
+class NaiveWPlusEncoder(Encoder):
+    """Ablation: all rows from one linear layer on the last features. Offsets (B, N, D)."""
 
     def __init__(self, spec: EncoderSpec, n_styles: int, style_dim: int) -> None:
-        super().__init__()
-        self.spec, self.n_styles = spec, n_styles
+        super().__init__(spec, n_styles, style_dim)
         self.trunk = IRSETrunk(spec.input_channels, spec.units, spec.widths)
         width = spec.widths[-1]
         self.normalise = nn.BatchNorm2d(width)
         self.flatten_linear = nn.Linear(width * 7 * 7, spec.head_width)
         self.linear = EqualLinear(spec.head_width, style_dim * n_styles)
 
-    def forward(self, x_BCHW: Tensor) -> Tensor:
+    def offsets(self, x_BCHW: Tensor) -> Tensor:
         features = F.adaptive_avg_pool2d(self.normalise(self.trunk(x_BCHW)[-1]), 7)
         codes: Tensor = self.linear(self.flatten_linear(features.flatten(1)))
         return codes.view(len(codes), self.n_styles, -1)
-
-
-class PSP(nn.Module):
-    """Encoder, generator and the average code the encoder's output is an offset from.
-
-    ``latent_avg`` has shape (n_styles, style_dim); a checkpoint trained without the offset holds zeros.
-    """
-
-    latent_avg: Tensor
-
-    def __init__(self, encoder: nn.Module, generator: Generator) -> None:
-        super().__init__()
-        self.encoder, self.generator = encoder, generator
-        spec = generator.spec
-        self.register_buffer("latent_avg", torch.zeros(spec.n_styles, spec.style_dim))
-
-    def encode(self, x_BCHW: Tensor) -> Tensor:
-        """W+ codes (B, N, D) of encoder inputs: E(x) + average (pSp, eq. 1)."""
-        codes: Tensor = self.encoder(x_BCHW) + self.latent_avg
-        return codes
-
-
-def level_of_row(row: int) -> int:
-    """0 for the coarse rows 0-2, 1 for the middle rows 3-6, 2 for the fine ones."""
-    return 0 if row < N_COARSE else 1 if row < N_COARSE + N_MIDDLE else 2
 
 
 def _enlarge(x_BCHW: Tensor, like: Tensor) -> Tensor:

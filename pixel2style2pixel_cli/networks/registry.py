@@ -1,36 +1,17 @@
-"""Which class builds which kind of encoder: one row each."""
+"""From a spec to the network that it describes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
 
-from torch import nn
-
-from pixel2style2pixel_cli.networks.e4e import E4EEncoder
-from pixel2style2pixel_cli.networks.lite import LITE_SHARED, LiteEncoder
-from pixel2style2pixel_cli.networks.psp import (
-    HEADS,
-    EncoderKind,
-    EncoderSpec,
-    IntoWEncoder,
-    NaiveWPlusEncoder,
-    PSPEncoder,
-)
-
-ENCODERS: dict[EncoderKind, Callable[[EncoderSpec, int, int], nn.Module]] = {
-    "psp": PSPEncoder,
-    "psp_w": IntoWEncoder,
-    "psp_wplus": NaiveWPlusEncoder,
-    "e4e": E4EEncoder,
-    "lite": LiteEncoder,
-}
+from pixel2style2pixel_cli.networks.encoder import Encoder
+from pixel2style2pixel_cli.networks.families import ENCODER_FAMILIES
+from pixel2style2pixel_cli.networks.specs import EncoderSpec
 
 
-def build_encoder(spec: EncoderSpec, n_styles: int, style_dim: int) -> nn.Module:
+def build_encoder(spec: EncoderSpec, n_styles: int, style_dim: int) -> Encoder:
     """An encoder with random weights for a generator of ``n_styles`` rows of ``style_dim``."""
-    return ENCODERS[spec.kind](spec, n_styles, style_dim)
-
-
-def shared_parts(kind: EncoderKind) -> tuple[str, ...]:
-    """How the names of those parts begin that encoders of one generator may share, whatever their inputs."""
-    return LITE_SHARED if kind == "lite" else (HEADS,)
+    module, name = ENCODER_FAMILIES[spec.kind].network
+    build = getattr(importlib.import_module(f"{__package__}.{module}"), name)
+    encoder: Encoder = build(spec, n_styles, style_dim)
+    return encoder

@@ -6,60 +6,17 @@ Shape suffixes: B batch, N styles, D style width, Z width of z, C channels, H W 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.errors import ShapeError, UsageError, check_shape
-from pixel2style2pixel_cli.networks.layers import EqualLinear, StyledConv, ToRGB, channel_table, pixel_norm
+from pixel2style2pixel_cli.errors import ShapeError, check_shape
+from pixel2style2pixel_cli.networks.layers import EqualLinear, StyledConv, ToRGB, pixel_norm
+from pixel2style2pixel_cli.networks.specs import GeneratorSpec
 
 NoiseMode = Literal["fixed", "random", "off"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GeneratorSpec:
-    """Size of a StyleGAN2 generator; the defaults are those of the published face models."""
-
-    resolution: int
-    style_dim: int = 512
-    z_dim: int = 512
-    channel_multiplier: float = 2
-    channel_max: int = 512
-    mapping_layers: int = 8
-
-    def __post_init__(self) -> None:
-        if self.resolution < 8 or self.resolution & (self.resolution - 1):
-            raise UsageError(f"generator resolution is {self.resolution}, expected a power of two from 8 on")
-        if min(self.style_dim, self.z_dim, self.channel_max, self.mapping_layers) < 1 or self.channel_multiplier <= 0:
-            raise UsageError("generator sizes must be positive", "check [spec.generator] in the model card")
-        if min(self.channels.values()) < 1:
-            raise UsageError(
-                f"a generator of {self.resolution} px has no channels left", "raise generator.channel_multiplier"
-            )
-
-    @property
-    def n_styles(self) -> int:
-        """Rows of a W+ code."""
-        return 2 * int(math.log2(self.resolution)) - 2
-
-    @property
-    def resolutions(self) -> tuple[int, ...]:
-        """4, 8, ... up to the resolution."""
-        return tuple(2**i for i in range(2, int(math.log2(self.resolution)) + 1))
-
-    @property
-    def channels(self) -> dict[int, int]:
-        """Channels of the features at each resolution."""
-        return channel_table(self.resolutions, self.channel_multiplier, self.channel_max)
-
-    @property
-    def noise_sizes(self) -> tuple[int, ...]:
-        """Side of each noise map, in the order of the layers: 4, 8, 8, 16, 16, ..."""
-        return (4, *(r for r in self.resolutions[1:] for _ in range(2)))
 
 
 class MappingNetwork(nn.Module):

@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixel2style2pixel_cli.files.image import ImageFormat, Photo
 from pixel2style2pixel_cli.inputs.masked import HOLE_GREY
-from pixel2style2pixel_cli.tasks.options import Grid, Noise, TaskOptions
+from pixel2style2pixel_cli.options.task import Grid, Noise, TaskOptions
 
 if TYPE_CHECKING:
     # imports torch, which a helper process should not wait for
     from torch import Tensor
 
+    from pixel2style2pixel_cli.engine.codes import Codes
     from pixel2style2pixel_cli.engine.engine import Engine
+    from pixel2style2pixel_cli.engine.loading import Model
+    from pixel2style2pixel_cli.zoo.cards import Card
 
 Pixels = NDArray[np.uint8]
 RecipeValue: TypeAlias = bool | int | float | str | None
+# An input of a task: a path as typed, or a picture that is in memory already.
+Source: TypeAlias = str | Photo
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
     """One encoder input cut out of one picture.
 
-    ``crop`` is uint8 (S, S, 3) at the encoder's size, for people and for pasting; ``fed`` is what the encoder gets
-    where that is another array: a sketch (S, S), a map of classes (S, S), a picture with its mask (S, S, 4). ``target``
-    is the photograph's crop at the generator's size (R), where something looks at it: optimisation, or a comparison;
-    ``hole`` (R, R) is where it is to be made up. ``matrix`` (3, 3) maps photograph pixels to crop pixels; None where
-    the picture was taken as it is. ``codes`` (N, D) take the place of the encoder's where the input is a latent.
+    ``crop`` is uint8 (S, S, 3) at the encoder's size, for people and for pasting; ``encoder_pixels`` is what the
+    encoder gets where that is another array: a sketch (S, S), a map of classes (S, S), a picture with its mask
+    (S, S, 4). ``target`` is the photograph's crop at the generator's size (R), where something looks at it:
+    optimisation, or a comparison; ``hole`` (R, R) is the part of it that is to be filled in. ``matrix`` (3, 3) maps
+    photograph pixels to crop pixels; None where the picture was taken as it is. ``codes`` (N, D) take the place of the
+    encoder's where the input is a latent. ``note`` is worth saying of this face, and ``left_out`` counts, at the first
+    face of a picture, the detections in it that were too weak to be taken. ``recipe`` is what was found while preparing
+    and decides pixels.
     """
 
     face: int | None
@@ -40,11 +48,13 @@ class Prepared:
     target: Pixels | None
     matrix: NDArray[np.float64] | None
     aligned: bool
-    fed: Pixels | None = None
+    encoder_pixels: Pixels | None = None
     hole: NDArray[np.bool_] | None = None
     codes: NDArray[np.float32] | None = None
     points: NDArray[np.float64] | None = None
-    warning: str | None = None
+    note: str | None = None
+    left_out: int = 0
+    recipe: Mapping[str, RecipeValue] = field(default_factory=dict)
 
     @property
     def shown(self) -> Pixels:
@@ -55,8 +65,8 @@ class Prepared:
 
     @property
     def encoder_input(self) -> Pixels:
-        """What the encoder is fed, as bytes."""
-        return self.crop if self.fed is None else self.fed
+        """What the encoder gets, as bytes."""
+        return self.crop if self.encoder_pixels is None else self.encoder_pixels
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,20 +136,43 @@ class Preparer(Protocol):
         ...
 
 
-Refine: TypeAlias = "Callable[[Tensor, int], Tensor]"
+class CodeChange(Protocol):
+    """A task's own step between encoder and generator."""
+
+    def __call__(self, engine: Engine, prepared: Sequence[Prepared], codes: Codes) -> Codes:
+        """The codes (b, N, D) of these encoder inputs, changed."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
     """One way of turning pictures into pictures.
 
-    ``feed`` makes the encoder's batch (B, C, S, S). ``refine`` gives, for a batch, what changes its codes (b, N, D)
-    that begin at an index, before they are drawn. ``finish`` changes a drawn picture before it is written.
-    ``recipe`` holds the task's own options for the recipe.
+    ``encoder_batch`` makes the encoder's batch (B, C, S, S). ``change`` works on its codes before anything is mixed in
+    and drawn; ``finish`` changes a drawn picture before it is written.
     """
 
     preparer: Preparer
-    feed: Callable[[Sequence[Pixels]], Tensor]
-    refine: Callable[[Engine, Sequence[Prepared]], Refine] | None = None
+    encoder_batch: Callable[[Sequence[Pixels]], Tensor]
+    change: CodeChange | None = None
     finish: Callable[[Prepared, Pixels], Pixels] | None = None
-    recipe: Mapping[str, RecipeValue]
+
+
+@runtime_checkable
+class MakesTask(Protocol):
+    """The options of a task, which know how it is done."""
+
+    def make_task(self, model: Model, inputs: Sequence[Source]) -> Task:
+        """The task, made for a loaded model; ``inputs`` are paths as typed, or pictures in memory."""
+        ...
+
+    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+        """What of the task's own options decides pixels, for a model of this card whose codes have that many rows."""
+        ...
+
+
+def task_maker(options: TaskOptions) -> MakesTask:
+    """The same options, as what makes their task."""
+    if not isinstance(options, MakesTask):
+        raise TypeError(f"{type(options).__name__} makes no task")
+    return options

@@ -1,4 +1,4 @@
-"""Inpainting: what a mask hides of a face is made up (pSp, appendix; methods.md 4.5)."""
+"""Inpainting: the masked part of a face is filled in (pSp, appendix; methods.md 4.5)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pixel2style2pixel_cli.errors import InputError, UsageError
 from pixel2style2pixel_cli.inputs.kinds import InputKind
-from pixel2style2pixel_cli.tasks.options import FaceOptions
+from pixel2style2pixel_cli.options.declare import declare
+from pixel2style2pixel_cli.options.task import FaceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,26 +20,42 @@ if TYPE_CHECKING:
 
     from pixel2style2pixel_cli.engine.loading import Model
     from pixel2style2pixel_cli.files.image import Photo
-    from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RecipeValue, Task
+    from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RecipeValue, Source, Task
     from pixel2style2pixel_cli.tasks.photo import Cut
+    from pixel2style2pixel_cli.zoo.cards import Card
+
+EXAMPLES = (
+    "p2s2p inpaint photo.jpg --mask mask.png -o whole.png",
+    "p2s2p inpaint photos/ --mask masks/ --mix-seed 0-3 --grid row",
+    "p2s2p inpaint painted.png --mask-colour '#ff00ff'",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class InpaintOptions(FaceOptions):
     """Options of ``inpaint``.
 
-    ``mask`` is a picture for all inputs, white where it is to be made up, or a folder of such pictures with the names
+    ``mask`` is a picture for all inputs, white where it is to be filled in, or a folder of such pictures with the names
     of the inputs; ``mask_colour`` is a colour painted over the photographs instead. ``keep`` leaves everything outside
     the mask as it was.
     """
 
     command: ClassVar[str] = "inpaint"
+    examples: ClassVar[tuple[str, ...]] = EXAMPLES
     kind: ClassVar[InputKind] = "masked"
 
-    mask: str | Path | None = None
-    mask_colour: str | None = None
-    mask_tolerance: int = 24
-    keep: bool = True
+    mask: str | Path | None = declare(
+        None, "--mask", metavar="FILE",
+        help="A picture, white where the photograph is to be filled in, or a folder with one for each input.",
+    )  # fmt: skip
+    mask_colour: str | None = declare(
+        None, "--mask-colour", "--mask-color", metavar="COLOUR", help="Fill in what is painted in this colour."
+    )
+    mask_tolerance: int = declare(
+        24, "--mask-tolerance", metavar="N", minimum=0, maximum=255,
+        help="How far a pixel may be from that colour, in grey levels.",
+    )  # fmt: skip
+    keep: bool = declare(True, "--keep/--no-keep", help="Keep what is outside the mask as it was.")
 
     def also_read(self, inputs: Sequence[str]) -> Sequence[str]:
         """The mask, or the folder of masks."""
@@ -57,7 +74,7 @@ class InpaintOptions(FaceOptions):
 
             parse_colour(self.mask_colour)
 
-    def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
+    def make_task(self, model: Model, inputs: Sequence[Source]) -> Task:
         """Photographs with a hole."""
         from pixel2style2pixel_cli.inputs.masked import parse_colour
         from pixel2style2pixel_cli.tasks.photo import photo_task
@@ -70,12 +87,14 @@ class InpaintOptions(FaceOptions):
             side=model.generator_spec.resolution,
             max_pixels=self.max_pixels,
         )
-        recipe: dict[str, RecipeValue] = {"keep": self.keep}
+        return photo_task(self, model, change=change, finish=keep_known if self.keep else None)
+
+    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+        """Where the face is made up, and what becomes of the rest of it."""
+        found: dict[str, RecipeValue] = {"keep": self.keep}
         if self.mask is None:
-            recipe |= {"mask_colour": self.mask_colour, "mask_tolerance": self.mask_tolerance}
-        else:
-            recipe["mask"] = Path(self.mask).name
-        return photo_task(self, model, change=change, finish=keep_known if self.keep else None, recipe=recipe)
+            return found | {"mask_colour": self.mask_colour, "mask_tolerance": self.mask_tolerance}
+        return found | {"mask": Path(self.mask).name}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,12 +115,12 @@ class Blank:
         picture = (self._mask_of(photo, relative)[..., None] * 255).astype("uint8").repeat(3, axis=2)
         small, large = (cut(picture, size)[..., 0] > 127 for size in (self.size, self.side))
         check_mask(large, name=f"the mask on the face of {photo.name}")
-        fed = blank(found.crop, small)
-        return replace(found, crop=fed[..., :3], fed=fed, hole=large)
+        blanked = blank(found.crop, small)
+        return replace(found, crop=blanked[..., :3], encoder_pixels=blanked, hole=large)
 
     def _mask_of(self, photo: Photo, relative: str) -> NDArray[np.bool_]:
-        """Where this photograph is to be made up, at the photograph's size."""
-        from pixel2style2pixel_cli.files.image import read_image
+        """Where this photograph is to be filled in, at the photograph's size."""
+        from pixel2style2pixel_cli.files.image import read_levels
         from pixel2style2pixel_cli.inputs.masked import mask_of_colour, read_mask
 
         if self.mask is None:
@@ -112,7 +131,8 @@ class Blank:
                 raise InputError(f"nothing in {photo.name} has the colour {colour}", "try a larger --mask-tolerance")
             return painted
         path = self.mask if self.mask.is_file() else self._beside(self.mask, relative, photo.name)
-        mask = read_mask(read_image(path, name=path.name, max_pixels=self.max_pixels).pixels, name=path.name)
+        levels, alpha = read_levels(path, name=path.name, max_pixels=self.max_pixels)
+        mask = read_mask(levels, name=path.name, alpha=alpha)
         if mask.shape != (photo.height, photo.width):
             rows, columns = mask.shape
             raise InputError(

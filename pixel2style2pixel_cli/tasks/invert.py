@@ -5,17 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from pixel2style2pixel_cli.tasks.options import FaceOptions
+from pixel2style2pixel_cli.options.declare import declare
+from pixel2style2pixel_cli.options.task import FaceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import Tensor
-
+    from pixel2style2pixel_cli.engine.codes import Codes
     from pixel2style2pixel_cli.engine.engine import Engine
     from pixel2style2pixel_cli.engine.loading import Model
-    from pixel2style2pixel_cli.tasks.base import Prepared, Refine, Task
+    from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Source, Task
     from pixel2style2pixel_cli.zoo.cards import Card
+
+EXAMPLES = (
+    "p2s2p invert photo.jpg -o me.png",
+    "p2s2p invert photos/ -r -o faces/ --save-latents --skip-existing",
+    "p2s2p invert group.jpg --face all --paste",
+)
 
 # Of the optimisation after the encoder. Image2StyleGAN's 0.01 is for hundreds of steps from the average code; from one
 # that is nearly right, 0.05 comes further than 0.03 in few steps (error 0.0111 after 10, beside 0.0106 after 12) and in
@@ -28,31 +34,33 @@ class InvertOptions(FaceOptions):
     """Options of ``invert``; ``optimize`` counts the steps that improve each code, None as the card says."""
 
     command: ClassVar[str] = "invert"
+    examples: ClassVar[tuple[str, ...]] = EXAMPLES
 
-    optimize: int | None = None
+    optimize: int | None = declare(
+        None, "--optimize", metavar="N", minimum=0, default_means="the model's",
+        help="Steps that improve the code after the encoder.",
+    )  # fmt: skip
 
-    def settled(self, card: Card) -> InvertOptions:
+    def with_model_defaults(self, card: Card) -> InvertOptions:
         """The options with what the card says in the place of None; many small steps need single precision."""
         steps = card.optimize if self.optimize is None else self.optimize
         return replace(self, optimize=steps, dtype="float32" if steps and self.dtype == "auto" else self.dtype)
 
-    def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
+    def make_task(self, model: Model, inputs: Sequence[Source]) -> Task:
         """Photographs as they are, optimised where asked."""
         from pixel2style2pixel_cli.tasks.photo import photo_task
 
-        return photo_task(
-            self, model, refine=self._embed if self.optimize else None, recipe={"optimize": self.optimize}
-        )
+        return photo_task(self, model, change_codes=self._optimise if self.optimize else None)
 
-    def _embed(self, engine: Engine, prepared: Sequence[Prepared]) -> Refine:
+    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+        """How long the codes are optimised."""
+        return {"optimize": self.optimize}
+
+    def _optimise(self, engine: Engine, prepared: Sequence[Prepared], codes: Codes) -> Codes:
+        """The codes brought closer to the pictures by optimisation."""
         from pixel2style2pixel_cli.files.pixels import to_float
         from pixel2style2pixel_cli.fitting.embed import embed
 
         targets = to_float([p.target for p in prepared if p.target is not None]).to(engine.device, engine.dtype)
-
-        def refine(codes: Tensor, start: int) -> Tensor:
-            goal = targets[start : start + len(codes)]
-            steps = self.optimize or 0
-            return embed(engine.model.network.generator, goal, codes, steps=steps, learning_rate=RATE)
-
-        return refine
+        generator, steps = engine.model.generator, self.optimize or 0
+        return codes.with_w_plus(embed(generator, targets, codes.w_plus, steps=steps, learning_rate=RATE))

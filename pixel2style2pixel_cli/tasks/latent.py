@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 
 from pixel2style2pixel_cli.errors import InputError
 from pixel2style2pixel_cli.files.image import Photo
-from pixel2style2pixel_cli.files.latents import load_latents
-from pixel2style2pixel_cli.files.plan import LATENT_SUFFIX
-from pixel2style2pixel_cli.tasks.base import Prepared, Refine
+from pixel2style2pixel_cli.tasks.base import Prepared
 from pixel2style2pixel_cli.tasks.photo import PhotoPreparer
+from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX, load_latents
 
 if TYPE_CHECKING:
     # imports torch, which a helper process should not wait for
-    from torch import Tensor
-
+    from pixel2style2pixel_cli.engine.codes import Codes
     from pixel2style2pixel_cli.engine.engine import Engine
 
 GREY = 127  # stands where a latent has no picture
@@ -75,16 +73,12 @@ class CodePreparer:
         return [Prepared(face=None, crop=crop, target=None, matrix=None, aligned=False, codes=photo.codes)]
 
 
-def given_codes(engine: Engine, prepared: Sequence[Prepared]) -> Refine:
-    """What puts the codes of latents in the place of those that the encoder made of their grey squares."""
+def given_codes(engine: Engine, prepared: Sequence[Prepared], codes: Codes) -> Codes:
+    """The codes of latents in the place of those that the encoder made of their grey squares."""
     import torch
 
-    def refine(codes: Tensor, start: int) -> Tensor:
-        batch = prepared[start : start + len(codes)]
-        rows = [
-            code if given.codes is None else torch.from_numpy(given.codes).to(code)
-            for code, given in zip(codes, batch, strict=True)
-        ]
-        return torch.stack(rows)
-
-    return refine
+    rows = [
+        code if given.codes is None else torch.from_numpy(given.codes).to(code)
+        for code, given in zip(codes.w_plus, prepared, strict=True)
+    ]
+    return codes.with_w_plus(torch.stack(rows))

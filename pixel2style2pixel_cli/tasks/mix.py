@@ -8,18 +8,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pixel2style2pixel_cli.errors import InputError, UsageError
-from pixel2style2pixel_cli.tasks.options import FaceOptions
+from pixel2style2pixel_cli.options.task import FaceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
+    from pixel2style2pixel_cli.engine.codes import Codes
     from pixel2style2pixel_cli.engine.engine import Engine
     from pixel2style2pixel_cli.engine.loading import Model
-    from pixel2style2pixel_cli.files.image import Photo
-    from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Refine, Task
+    from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Source, Task
     from pixel2style2pixel_cli.tasks.latent import CodePreparer
+    from pixel2style2pixel_cli.zoo.cards import Card
+
+EXAMPLES = (
+    "p2s2p mix a.jpg b.jpg --mix-layers fine -o mixed.png",
+    "p2s2p mix a.safetensors styles/ -o mixed/ --grid sheet",
+    "p2s2p mix a.jpg --mix-seed 0-7 --grid row",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
@@ -30,6 +37,11 @@ class MixOptions(FaceOptions):
     """
 
     command: ClassVar[str] = "mix"
+    examples: ClassVar[tuple[str, ...]] = EXAMPLES
+    inputs: ClassVar[str] = "CONTENT STYLE"
+    inputs_help: ClassVar[str] = (
+        "A photograph or latent, then styles: photographs, latents, folders, quoted patterns, @list.txt."
+    )
     takes_latents: ClassVar[bool] = True
 
     def subjects(self, inputs: Sequence[str]) -> Sequence[str]:
@@ -42,7 +54,6 @@ class MixOptions(FaceOptions):
 
     def check(self, inputs: Sequence[str]) -> None:
         """Raise UsageError unless there is one content, and styles of one kind."""
-        self.check_shares()
         if self.samples and len(inputs) > 1:
             raise UsageError("styles were given and --mix-seed as well", "name styles, or draw them with --mix-seed")
         if not self.samples:
@@ -54,9 +65,9 @@ class MixOptions(FaceOptions):
         if content == "-" or content.startswith("@") or glob.has_magic(content) or Path(content).is_dir():
             raise UsageError(f"the content is one picture or latent, not {content}", "name one file first")
 
-    def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
+    def make_task(self, model: Model, inputs: Sequence[Source]) -> Task:
         """Photographs and latents; each style's rows into the content."""
-        from pixel2style2pixel_cli.engine.feed import FEEDS
+        from pixel2style2pixel_cli.engine.encoder_input import ENCODER_INPUTS
         from pixel2style2pixel_cli.tasks.base import RunOptions, Task
         from pixel2style2pixel_cli.tasks.latent import CodePreparer, given_codes
         from pixel2style2pixel_cli.tasks.photo import photo_preparer
@@ -67,26 +78,49 @@ class MixOptions(FaceOptions):
         preparer = CodePreparer(
             photos=photos, generator=model.generator_digest, rows=spec.n_styles, width=spec.style_dim
         )
-        feed = FEEDS[self.kind].feed
+        batch = ENCODER_INPUTS[self.kind].batch
         if self.samples:
-            return Task(preparer=preparer, feed=feed, refine=given_codes, recipe={})
-        layers = chosen_layers(self, model)
-        photo, content = self._read_content(preparer, inputs[0])
-        recipe: dict[str, RecipeValue] = {"content_sha256": photo.sha256, "mix_alpha": self.mix_alpha}
-        recipe["mix_layers"] = ",".join(map(str, layers))
-        return Task(
-            preparer=preparer, feed=feed, refine=RowsOfStyle(content, layers, self.mix_alpha), recipe=recipe
-        )  # fmt: skip
+            return Task(preparer=preparer, encoder_batch=batch, change=given_codes)
+        mixed = RowsOfStyle(
+            self._read_content(preparer, inputs[0]), chosen_layers(self, model.card, spec.n_styles), self.mix_alpha
+        )
+        return Task(preparer=preparer, encoder_batch=batch, change=mixed)
 
-    def _read_content(self, preparer: CodePreparer, name: str) -> tuple[Photo, Prepared]:
-        path = Path(name)
+    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+        """The content, and which of its rows become the style's; random styles are in the recipe of every task."""
+        from pixel2style2pixel_cli.tasks.styles import chosen_layers
+
+        if self.samples:
+            return {}
+        return {
+            "content_sha256": _sha256(inputs[0]),
+            "mix_alpha": self.mix_alpha,
+            "mix_layers": ",".join(map(str, chosen_layers(self, card, rows))),
+        }
+
+    def _read_content(self, preparer: CodePreparer, source: Source) -> Prepared:
+        if not isinstance(source, str):
+            return preparer.prepare(source, source.name)[0]
+        path = Path(source)
         try:
-            photo = preparer.read(path, name=name, max_pixels=self.max_pixels)
-            return photo, preparer.prepare(photo, path.name)[0]
+            photo = preparer.read(path, name=source, max_pixels=self.max_pixels)
+            return preparer.prepare(photo, path.name)[0]
         except InputError as error:
             if path.name in error.message:
                 raise
-            raise type(error)(f"the content {name}: {error.message}", error.hint) from error
+            raise type(error)(f"the content {source}: {error.message}", error.hint) from error
+
+
+def _sha256(source: Source) -> str | None:
+    """The hash of an input's bytes; None where they cannot be read, which is told when they are to be used."""
+    from pixel2style2pixel_cli.zoo.verify import sha256_file
+
+    if not isinstance(source, str):
+        return source.sha256
+    try:
+        return sha256_file(Path(source))
+    except OSError:
+        return None
 
 
 class RowsOfStyle:
@@ -96,18 +130,14 @@ class RowsOfStyle:
         self.content, self.layers, self.alpha = content, layers, alpha
         self._codes: Tensor | None = None
 
-    def __call__(self, engine: Engine, prepared: Sequence[Prepared]) -> Refine:
-        """What mixes the codes of these styles into the content's."""
+    def __call__(self, engine: Engine, prepared: Sequence[Prepared], codes: Codes) -> Codes:
+        """The content's code, with rows of the codes of these styles."""
         from pixel2style2pixel_cli.engine.mixing import mix_rows
         from pixel2style2pixel_cli.files.pixels import to_float
         from pixel2style2pixel_cli.tasks.latent import given_codes
 
         if self._codes is None:
             encoded = engine.encode(to_float([self.content.crop]))
-            self._codes = given_codes(engine, [self.content])(encoded, 0)
-        content, given = self._codes, given_codes(engine, prepared)
-
-        def refine(codes: Tensor, start: int) -> Tensor:
-            return mix_rows(content.expand_as(codes), given(codes, start), self.layers, self.alpha)
-
-        return refine
+            self._codes = given_codes(engine, [self.content], encoded).w_plus
+        styles = given_codes(engine, prepared, codes).w_plus
+        return codes.with_w_plus(mix_rows(self._codes.expand_as(styles), styles, self.layers, self.alpha))

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pixel2style2pixel_cli.errors import InputError
 from pixel2style2pixel_cli.face.align import align_face, centre_crop, is_aligned
-from pixel2style2pixel_cli.face.detect import Detector, Face, choose_faces
+from pixel2style2pixel_cli.face.detect import Detector, Face, choose_faces, far_weaker
 from pixel2style2pixel_cli.files.image import Photo, read_image
 from pixel2style2pixel_cli.inputs.photo import resize_photo
-from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RecipeValue, Refine, RunOptions, Task
-from pixel2style2pixel_cli.tasks.options import Align, FaceOptions, OnNoFace
+from pixel2style2pixel_cli.options.task import SEVERAL, Align, FaceOptions, OnNoFace
+from pixel2style2pixel_cli.tasks.base import CodeChange, Pixels, Prepared, RunOptions, Task
 
 if TYPE_CHECKING:
     # imports torch, which a helper process should not wait for
-    from pixel2style2pixel_cli.engine.engine import Engine
     from pixel2style2pixel_cli.engine.loading import Model
 
 # A picture (H, W, 3) and a size to the crop of that size, always of the same part of the photograph.
@@ -37,7 +36,8 @@ class PhotoPreparer:
     """Finds, chooses and aligns faces.
 
     ``input_size`` is the encoder's side. ``target_size`` is the generator's, or None when no target is needed.
-    ``detector`` is None only with ``align`` never. ``change`` is what a task does to a crop before it is fed.
+    ``detector`` is None only with ``align`` never. With ``every``, all faces are taken where several are asked for,
+    however weak. ``change`` is what a task does to a crop before it is fed.
     """
 
     input_size: int
@@ -45,6 +45,7 @@ class PhotoPreparer:
     detector: Detector | None
     align: Align = "auto"
     face: str = "best"
+    every: bool = False
     on_no_face: OnNoFace = "skip"
     change: Change | None = None
 
@@ -66,8 +67,13 @@ class PhotoPreparer:
         if not faces and self.on_no_face == "crop":
             matrix = centre_crop(pixels, output_size=self.input_size).matrix
             found = self._cut(photo, relative, lambda picture, size: centre_crop(picture, output_size=size).crop)
-            return [replace(found, matrix=matrix, warning="no face found: the centred square was taken")]
-        return [self._one(photo, relative, face, index) for index, face in choose_faces(faces, self.face)]
+            return [replace(found, matrix=matrix, note="no face found: the centred square was taken")]
+        chosen = choose_faces(faces, self.face, every=self.every)
+        taken = [self._one(photo, relative, face, index) for index, face in chosen]
+        left_out = [] if self.every or self.face not in SEVERAL else far_weaker(faces)
+        if left_out:
+            taken[0] = replace(taken[0], note=_left_out_note(left_out), left_out=len(left_out))
+        return taken
 
     def _one(self, photo: Photo, relative: str, face: Face, index: int) -> Prepared:
         pixels = photo.pixels
@@ -100,6 +106,12 @@ class PhotoPreparer:
         return found if self.change is None else self.change(found, photo, relative, cut)
 
 
+def _left_out_note(faces: Sequence[tuple[int, Face]]) -> str:
+    """Which detections are too weak beside the best, for one line."""
+    named = ", ".join(f"{index} (score {face.score:.2f})" for index, face in faces)
+    return f"left out as far weaker than the best: face {named}"
+
+
 def photo_preparer(
     options: FaceOptions, model: Model, *, needs_target: bool, change: Change | None = None
 ) -> PhotoPreparer:
@@ -110,6 +122,7 @@ def photo_preparer(
         detector=_find_detector(options),
         align=options.align,
         face=options.face,
+        every=options.detector_threshold < 0.0,  # who asks for weaker faces is given them
         on_no_face=options.on_no_face,
         change=change,
     )
@@ -120,19 +133,19 @@ def photo_task(
     model: Model,
     *,
     change: Change | None = None,
-    refine: Callable[[Engine, Sequence[Prepared]], Refine] | None = None,
+    change_codes: CodeChange | None = None,
     finish: Callable[[Prepared, Pixels], Pixels] | None = None,
-    recipe: Mapping[str, RecipeValue] | None = None,
 ) -> Task:
     """A task on the faces of photographs."""
-    from pixel2style2pixel_cli.engine.feed import FEEDS
+    from pixel2style2pixel_cli.engine.encoder_input import ENCODER_INPUTS
 
     preparer = photo_preparer(options, model, needs_target=RunOptions.of(options).needs_target, change=change)
-    return Task(preparer=preparer, feed=FEEDS[options.kind].feed, refine=refine, finish=finish, recipe=recipe or {})
+    batch = ENCODER_INPUTS[options.kind].batch
+    return Task(preparer=preparer, encoder_batch=batch, change=change_codes, finish=finish)
 
 
 def _find_detector(options: FaceOptions) -> Detector | None:
-    from pixel2style2pixel_cli.face.detect import load_detector
+    from pixel2style2pixel_cli.face.detectors import load_detector
     from pixel2style2pixel_cli.zoo.landmarks import find_landmarks
 
     if options.align == "never":

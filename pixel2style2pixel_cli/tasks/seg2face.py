@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.inputs.kinds import InputKind
-from pixel2style2pixel_cli.tasks.options import TaskOptions
+from pixel2style2pixel_cli.options.declare import declare
+from pixel2style2pixel_cli.options.task import INPUTS_HELP, TaskOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
 
     from pixel2style2pixel_cli.engine.loading import Model
     from pixel2style2pixel_cli.files.image import Photo
-    from pixel2style2pixel_cli.tasks.base import Prepared, Task
+    from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Source, Task
+    from pixel2style2pixel_cli.zoo.cards import Card
+
+EXAMPLES = (
+    "p2s2p seg2face map.png --mix-seed 0-7 --grid row -o faces/",
+    "p2s2p seg2face maps/ -r --labels bisenet-19",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
@@ -23,9 +30,14 @@ class Seg2FaceOptions(TaskOptions):
     """Options of ``seg2face``; ``labels`` names the schema of the maps, by default the model's."""
 
     command: ClassVar[str] = "seg2face"
+    examples: ClassVar[tuple[str, ...]] = EXAMPLES
+    inputs_help: ClassVar[str] = "Label maps" + INPUTS_HELP
     kind: ClassVar[InputKind] = "labels"
 
-    labels: str | None = None
+    labels: str | None = declare(
+        None, "--labels", metavar="SCHEMA", default_means="the model's",
+        help="What the numbers in the maps mean: celebamask-19 or bisenet-19.",
+    )  # fmt: skip
 
     def check(self, inputs: Sequence[str]) -> None:
         """Raise UsageError for a schema nobody knows."""
@@ -35,9 +47,9 @@ class Seg2FaceOptions(TaskOptions):
 
             find_schema(self.labels)
 
-    def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
+    def make_task(self, model: Model, inputs: Sequence[Source]) -> Task:
         """Label maps in the named schema, brought to the model's."""
-        from pixel2style2pixel_cli.engine.feed import feed_labels
+        from pixel2style2pixel_cli.engine.encoder_input import label_batch
         from pixel2style2pixel_cli.inputs.labels import class_table, find_schema
         from pixel2style2pixel_cli.tasks.base import Task
 
@@ -47,7 +59,11 @@ class Seg2FaceOptions(TaskOptions):
         source = self.labels or target
         class_table(find_schema(source), find_schema(target))  # refuses what no map could be read with
         preparer = LabelsPreparer(size=model.encoder_spec.input_size, source=source, target=target)
-        return Task(preparer=preparer, feed=feed_labels, recipe={"labels": source})
+        return Task(preparer=preparer, encoder_batch=label_batch)
+
+    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+        """What the numbers of the map mean."""
+        return {"labels": self.labels or card.input.schema}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,4 +96,4 @@ class LabelsPreparer:
         found = index_map(photo.pixels, find_schema(self.source), target, name=photo.name, palette=palette)
         labels = resize_labels(found, self.size, name=photo.name)
         crop = colour_map(labels, target)
-        return [Prepared(face=None, crop=crop, fed=labels, target=None, matrix=None, aligned=False)]
+        return [Prepared(face=None, crop=crop, encoder_pixels=labels, target=None, matrix=None, aligned=False)]

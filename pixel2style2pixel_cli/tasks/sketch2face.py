@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.inputs.kinds import InputKind
-from pixel2style2pixel_cli.tasks.options import FaceOptions, TaskOptions
+from pixel2style2pixel_cli.options.declare import declare
+from pixel2style2pixel_cli.options.task import INPUTS_HELP, FaceOptions, TaskOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +16,14 @@ if TYPE_CHECKING:
 
     from pixel2style2pixel_cli.engine.loading import Model
     from pixel2style2pixel_cli.files.image import Photo
-    from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, Preparer, Task
+    from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, Preparer, RecipeValue, Source, Task
     from pixel2style2pixel_cli.tasks.photo import Cut
+    from pixel2style2pixel_cli.zoo.cards import Card
+
+EXAMPLES = (
+    "p2s2p sketch2face drawing.png -o face.png --mix-seed 0-3 --grid row",
+    "p2s2p sketch2face photo.jpg --sketchify --preview-input",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
@@ -24,10 +31,12 @@ class Sketch2FaceOptions(TaskOptions):
     """Options of ``sketch2face``; ``sketchify`` makes the sketch from a photograph, whose face is looked for."""
 
     command: ClassVar[str] = "sketch2face"
+    examples: ClassVar[tuple[str, ...]] = EXAMPLES
+    inputs_help: ClassVar[str] = "Drawings and scans" + INPUTS_HELP
     kind: ClassVar[InputKind] = "sketch"
 
-    sketchify: bool = False
-    invert_sketch: bool = False
+    sketchify: bool = declare(False, "--sketchify", help="The inputs are photographs: make the drawings from them.")
+    invert_sketch: bool = declare(False, "--invert-sketch", help="The drawings have light lines on dark paper.")
 
     def check(self, inputs: Sequence[str]) -> None:
         """Raise UsageError for two options that exclude each other."""
@@ -35,13 +44,16 @@ class Sketch2FaceOptions(TaskOptions):
         if self.sketchify and self.invert_sketch:
             raise UsageError("--sketchify and --invert-sketch were both given", "a sketch that is made is not inverted")
 
-    def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
+    def make_task(self, model: Model, inputs: Sequence[Source]) -> Task:
         """Drawings, or photographs that become drawings."""
-        from pixel2style2pixel_cli.engine.feed import feed_sketches
+        from pixel2style2pixel_cli.engine.encoder_input import sketch_batch
         from pixel2style2pixel_cli.tasks.base import Task
 
-        recipe = {"sketchify": self.sketchify, "invert_sketch": self.invert_sketch}
-        return Task(preparer=self._preparer(model), feed=feed_sketches, recipe=recipe)
+        return Task(preparer=self._preparer(model), encoder_batch=sketch_batch)
+
+    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+        """How the drawing is come by."""
+        return {"sketchify": self.sketchify, "invert_sketch": self.invert_sketch}
 
     def _preparer(self, model: Model) -> Preparer:
         size = model.encoder_spec.input_size
@@ -77,7 +89,9 @@ class SketchPreparer:
         from pixel2style2pixel_cli.tasks.base import Prepared
 
         sketch = read_sketch(photo.pixels, self.size, invert=self.invert, name=photo.name)
-        return [Prepared(face=None, crop=_shown(sketch), fed=sketch, target=None, matrix=None, aligned=False)]
+        return [
+            Prepared(face=None, crop=_shown(sketch), encoder_pixels=sketch, target=None, matrix=None, aligned=False)
+        ]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +107,7 @@ class Sketchify:
         from pixel2style2pixel_cli.inputs.sketch import sketchify
 
         sketch = resize_photo(_shown(sketchify(cut(photo.pixels, self.side))), self.size)
-        return replace(found, crop=sketch, fed=sketch[..., 0])
+        return replace(found, crop=sketch, encoder_pixels=sketch[..., 0])
 
 
 def _shown(sketch: Pixels) -> Pixels:

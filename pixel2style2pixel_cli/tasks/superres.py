@@ -5,19 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.inputs.kinds import InputKind
-from pixel2style2pixel_cli.tasks.options import FaceOptions, OnNoFace
+from pixel2style2pixel_cli.options.declare import declare
+from pixel2style2pixel_cli.options.task import FaceOptions, OnNoFace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pixel2style2pixel_cli.engine.loading import Model
     from pixel2style2pixel_cli.files.image import Photo
-    from pixel2style2pixel_cli.tasks.base import Prepared, Task
+    from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Source, Task
     from pixel2style2pixel_cli.tasks.photo import Cut
+    from pixel2style2pixel_cli.zoo.cards import Card
 
 LARGEST_FACTOR = 32
+
+EXAMPLES = (
+    "p2s2p superres tiny.png -o large.png",
+    "p2s2p superres photo.jpg --factor 8 --grid pair --mix-seed 0-3",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
@@ -28,26 +34,27 @@ class SuperresOptions(FaceOptions):
     """
 
     command: ClassVar[str] = "superres"
+    examples: ClassVar[tuple[str, ...]] = EXAMPLES
     kind: ClassVar[InputKind] = "lowres"
 
     on_no_face: OnNoFace = "crop"
-    factor: int = 1
+    factor: int = declare(
+        1, "--factor", metavar="N", minimum=1, maximum=LARGEST_FACTOR,
+        help=f"First make the face this many times smaller, 1 to {LARGEST_FACTOR}: for tests.",
+    )  # fmt: skip
 
-    def check(self, inputs: Sequence[str]) -> None:
-        """Raise UsageError for a factor that the degradation does not have."""
-        # super() would look in the class that slots=True replaced
-        FaceOptions.check(self, inputs)
-        if not 1 <= self.factor <= LARGEST_FACTOR:
-            raise UsageError(f"the factor is {self.factor}, expected 1 to {LARGEST_FACTOR}", "write --factor 8")
-
-    def make_task(self, model: Model, inputs: Sequence[str]) -> Task:
+    def make_task(self, model: Model, inputs: Sequence[Source]) -> Task:
         """Photographs, degraded where asked."""
         from pixel2style2pixel_cli.inputs.lowres import DEGRADED_SIDE
         from pixel2style2pixel_cli.tasks.photo import photo_task
 
         side = min(DEGRADED_SIDE, model.generator_spec.resolution)
         change = Degrade(factor=self.factor, side=side, size=model.encoder_spec.input_size)
-        return photo_task(self, model, change=change, recipe={"factor": self.factor})
+        return photo_task(self, model, change=change)
+
+    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+        """How much the face is degraded first."""
+        return {"factor": self.factor}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from pixel2style2pixel_cli.tasks.options import TaskOptions
+    from pixel2style2pixel_cli.options.task import TaskOptions
 
 
 class Row(NamedTuple):
@@ -22,9 +22,9 @@ TASKS = {
     "sketch2face": Row("Sketch2FaceOptions", "Make a photograph of a face from a drawing of it."),
     "seg2face": Row("Seg2FaceOptions", "Make a photograph of a face from a map of its parts."),
     "superres": Row(
-        "SuperresOptions", "Give a small or blurred face plausible detail; what was lost is made up, not found again."
+        "SuperresOptions", "Give a small or blurred face plausible detail; what was lost is invented, not recovered."
     ),
-    "inpaint": Row("InpaintOptions", "Make up what a mask hides of a face."),
+    "inpaint": Row("InpaintOptions", "Fill in the masked part of a face."),
     "toonify": Row("ToonifyOptions", "Draw each face in the look of another generator."),
     "mix": Row(
         "MixOptions",

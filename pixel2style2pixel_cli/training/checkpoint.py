@@ -76,7 +76,7 @@ def load_checkpoint(
     tensors = load_file(folder / FILE)
     scalars = json.loads(_read_metadata(folder / FILE)["scalars"])
     for name, module in modules.items():
-        module.load_state_dict(_below(f"module/{name}/", tensors))
+        module.load_state_dict(_with_average(module, _below(f"module/{name}/", tensors)))
     for name, optimiser in optimisers.items():
         state: dict[int, dict[str, Any]] = {}
         for key, value in (_below(f"optimiser/{name}/", tensors) | scalars.get(name, {})).items():
@@ -104,13 +104,6 @@ def read_module(path: Path, name: str) -> dict[str, Tensor]:
         return {key.removeprefix(prefix): file.get_tensor(key) for key in keys}
 
 
-def read_extra(path: Path) -> dict[str, Tensor]:
-    """What another run's checkpoint holds beside networks and optimisers."""
-    with safe_open(path, framework="pt") as file:
-        keys = [key for key in file.keys() if key.startswith("extra/")]  # noqa: SIM118 - no dictionary
-        return {key.removeprefix("extra/"): file.get_tensor(key) for key in keys}
-
-
 def load_module(path: Path, name: str, module: nn.Module, state: Mapping[str, Tensor] | None = None) -> None:
     """Load one network of another run's checkpoint, strictly: how a stage starts from the stage before.
 
@@ -118,7 +111,7 @@ def load_module(path: Path, name: str, module: nn.Module, state: Mapping[str, Te
     """
     state = read_module(path, name) if state is None else state
     try:
-        module.load_state_dict(state)
+        module.load_state_dict(_with_average(module, state))
     except RuntimeError as error:
         raise UsageError(
             f"the {name} of {path} has other sizes: {error}", "start from a run with the same specs"
@@ -136,6 +129,12 @@ def _read_metadata(path: Path) -> dict[str, str]:
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _with_average(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state with the module's average code where the checkpoint is older than encoders that own theirs."""
+    own = {key: value for key, value in module.state_dict().items() if key == "latent_avg"}
+    return own | dict(state)
 
 
 def _follow_strides(optimiser: torch.optim.Optimizer) -> None:

@@ -15,9 +15,7 @@ from typing import Any, Literal, TypeVar
 
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.inputs.kinds import InputKind
-from pixel2style2pixel_cli.networks.discriminator import DiscriminatorSpec
-from pixel2style2pixel_cli.networks.psp import EncoderSpec
-from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import DiscriminatorSpec, EncoderSpec, GeneratorSpec
 
 T = TypeVar("T")
 
@@ -187,7 +185,7 @@ class GeneratorTraining:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncoderLosses:
-    """Weights of the parts of encoder training (pSp, section 3.2; methods 4.4); 0 leaves a part out.
+    """Weights of the parts of encoder training (pSp, section 3.2; methods.md 4.4); 0 leaves a part out.
 
     ``lpips`` and ``id`` need published networks; ``pyramid`` and ``gradient`` need none. ``features`` compares in
     EfficientNet-Lite0, ``face`` there the inner face alone. ``detail`` is how much more

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.engine.feed import FEEDS
+from pixel2style2pixel_cli.engine.encoder_input import ENCODER_INPUTS
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.files.pixels import to_uint8
 from pixel2style2pixel_cli.losses import pixel
@@ -22,14 +22,14 @@ from pixel2style2pixel_cli.losses.identity import IdentityLoss
 from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss
 from pixel2style2pixel_cli.losses.w_norm import w_norm
 from pixel2style2pixel_cli.networks.efficientnet_lite import LiteTrunk
+from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.layers import EqualLinear
-from pixel2style2pixel_cli.networks.psp import PSP, EncoderSpec
-from pixel2style2pixel_cli.networks.registry import build_encoder, shared_parts
+from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
-from pixel2style2pixel_cli.training.checkpoint import load_module, module_names, read_extra, read_module
+from pixel2style2pixel_cli.training.checkpoint import load_module, module_names, read_module
 from pixel2style2pixel_cli.training.config import Augmentation, EncoderTraining
 from pixel2style2pixel_cli.training.data import Batch
-from pixel2style2pixel_cli.training.export import export_encoder
+from pixel2style2pixel_cli.training.export import export_encoder, export_heads
 from pixel2style2pixel_cli.training.inputs import make_inputs, resized, show_inputs
 from pixel2style2pixel_cli.training.log import Row
 from pixel2style2pixel_cli.training.loop import autocast, falling_rate, set_rate, update_average
@@ -51,35 +51,34 @@ class EncoderTrainer:
         *,
         perceptual: PerceptualLoss | None = None,
         identity: IdentityLoss | None = None,
-        teacher: PSP | None = None,
+        teacher: Encoder | None = None,
         trunk: LiteTrunk | None = None,
+        generator_digest: str = "",
     ) -> None:
-        self.config, self.device = config, device
-        self.trunk = (
-            None
-            if trunk is None
-            else trunk.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
-        )
+        self.config, self.device, self.generator_digest = config, device, generator_digest
+        self.trunk: LiteTrunk | None = None
+        if trunk is not None:
+            self.trunk = trunk.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self.teacher = None if teacher is None else teacher.to(device).eval().requires_grad_(False)
         spec = generator.spec
         encoder = build_encoder(config.encoder, spec.n_styles, spec.style_dim)
-        network = PSP(encoder, generator.requires_grad_(False).eval())
-        network.latent_avg.copy_(generator.latent_avg.expand(spec.n_styles, -1))
-        self.network = network.to(device).to(memory_format=torch.channels_last)
-        self.average: nn.Module | None = None
+        encoder.latent_avg.copy_(generator.latent_avg.expand(spec.n_styles, -1))
+        self.encoder = encoder.to(device).to(memory_format=torch.channels_last)
+        self.generator = generator.requires_grad_(False).eval().to(device).to(memory_format=torch.channels_last)
+        self.average: Encoder | None = None
         if config.rates.ema_images:
-            self.average = copy.deepcopy(self.network.encoder).requires_grad_(False).eval()
+            self.average = copy.deepcopy(self.encoder).requires_grad_(False).eval()
         self.perceptual = None if perceptual is None else perceptual.to(device)
         self.identity = None if identity is None else identity.to(device)
-        self._kept = shared_parts(config.encoder.kind) if config.task.heads == "kept" else ()
-        for key, parameter in self.network.encoder.named_parameters():
+        self._kept = config.encoder.shared if config.task.heads == "kept" else ()
+        for key, parameter in self.encoder.named_parameters():
             parameter.requires_grad_(not key.startswith(self._kept))
-        trained = [p for p in self.network.encoder.parameters() if p.requires_grad]
+        trained = [p for p in self.encoder.parameters() if p.requires_grad]
         self.optimiser = Ranger(trained, lr=config.rates.encoder)
 
     def modules(self) -> Mapping[str, nn.Module]:
         """Everything a checkpoint holds; the generator has its own file."""
-        modules = {"encoder": self.network.encoder}
+        modules = {"encoder": self.encoder}
         return modules if self.average is None else {**modules, "encoder_average": self.average}
 
     def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
@@ -87,13 +86,11 @@ class EncoderTrainer:
         return {"encoder": self.optimiser}
 
     def extra(self) -> Mapping[str, Tensor]:
-        """The average code: that of the generator, or of the joint run that the encoder comes from."""
-        return {"latent_avg": self.network.latent_avg}
+        """Nothing beside the networks."""
+        return {}
 
     def load_extra(self, extra: Mapping[str, Tensor]) -> None:
-        """The counterpart of ``extra``; runs of earlier versions hold none, theirs is the generator's."""
-        if "latent_avg" in extra:
-            self.network.latent_avg.copy_(extra["latent_avg"])
+        """The counterpart of ``extra``."""
 
     def take_over(self, checkpoint: Path) -> None:
         """Start from the encoder of another run, the averaged one where there is one.
@@ -101,23 +98,23 @@ class EncoderTrainer:
         In a generator's run the codes are absolute; there the average code moves out of the heads' biases. An encoder
         of other inputs keeps everything but the channels that it does not have.
         """
-        encoder, names = self.network.encoder, module_names(checkpoint)
+        encoder, names = self.encoder, module_names(checkpoint)
         name = "encoder_average" if "encoder_average" in names else "encoder"
         state = read_module(checkpoint, name)
         own = encoder.state_dict()
         if INPUT_LAYER in state:
             state[INPUT_LAYER] = fit_channels(state[INPUT_LAYER], own[INPUT_LAYER])
         state = {key: value for key, value in own.items() if key.startswith(ADAPTER)} | state
+        # A generator's run has absolute codes and no average, a joint run the average that its encoder learnt with.
+        joint = "generator" in names and bool(state.get("latent_avg", torch.zeros(1)).any())
+        if not joint:
+            state["latent_avg"] = encoder.latent_avg  # this generator's, whatever the other run started from
         load_module(checkpoint, name, encoder, state)
-        extra = read_extra(checkpoint)
-        if "centre" in extra:  # a joint run: its codes are offsets already
-            self.network.latent_avg.copy_(extra["centre"].expand_as(self.network.latent_avg))
-        elif "generator" in names:
+        if "generator" in names and not joint:
             heads = [m for m in encoder.modules() if isinstance(m, EqualLinear)]
-            average = self.network.generator.latent_avg
+            average = self.generator.latent_avg
             with torch.no_grad():
-                # In e4e the other rows are offsets from the first.
-                for head in heads[:1] if self.config.encoder.kind == "e4e" else heads:
+                for head in heads[:1] if encoder.offset_rows else heads:
                     head.bias.sub_(average.repeat(len(head.bias) // len(average)))
         if self.average is not None:
             self.average.load_state_dict(encoder.state_dict())
@@ -126,27 +123,27 @@ class EncoderTrainer:
         """One step of the encoder; returns the losses."""
         rates, run = self.config.rates, self.config.run
         set_rate(self.optimiser, falling_rate(rates.encoder, step, run.steps, rates.warm_up, rates.fall_from))
-        self.network.encoder.train()
+        self.encoder.train()
         target = self._target(batch)
         fed = self._fed(batch, self.config.augmentation)
         with self._autocast():
-            offset = self.network.encoder(fed).float()
+            codes = self.encoder(fed).float()
         logs: dict[str, Tensor] = {}
         if self.teacher is not None:
-            logs["code"] = F.mse_loss(offset + self.network.latent_avg, self._taught(target))
+            logs["code"] = F.mse_loss(codes, self._taught(target))
         if self.config.losses.w_norm:
-            logs["w_norm"] = w_norm(offset)
+            logs["w_norm"] = w_norm(codes - self.encoder.latent_avg)
         # counted from 1, as the log counts: what is logged at a multiple has all losses
         if self.config.losses.drawn and (step + 1) % self.config.losses.draw_every == 0:
             with self._autocast():
-                drawn = self.network.generator(offset + self.network.latent_avg, "random").float()
+                drawn = self.generator(codes, "random").float()
             logs |= self._losses(drawn, target, batch)
         total = torch.stack([getattr(self.config.losses, name) * value for name, value in logs.items()]).sum()
         self.optimiser.zero_grad()
         torch.autograd.backward(total)
         self.optimiser.step()
         if self.average is not None:
-            update_average(self.average, self.network.encoder, 0.5 ** (len(target) / rates.ema_images))
+            update_average(self.average, self.encoder, 0.5 ** (len(target) / rates.ema_images))
         return {name: float(value.detach()) for name, value in logs.items()}
 
     def _target(self, batch: Batch) -> Tensor:
@@ -167,10 +164,9 @@ class EncoderTrainer:
     def _taught(self, target: Tensor) -> Tensor:
         """The teacher's codes (B, N, D) of the pictures to be drawn."""
         assert self.teacher is not None
-        spec = self.teacher.encoder.spec
-        assert isinstance(spec, EncoderSpec)
         with self._autocast():
-            return self.teacher.encode(resized(target, spec.input_size)).float()
+            codes: Tensor = self.teacher(resized(target, self.teacher.spec.input_size))
+        return codes.float()
 
     def _losses(self, drawn: Tensor, target: Tensor, batch: Batch) -> dict[str, Tensor]:
         weights = self.config.losses
@@ -203,16 +199,15 @@ class EncoderTrainer:
         return logs
 
     def _pooled(self, image: Tensor) -> Tensor:
-        # The published losses look at 256 px at most (methods 4.3).
+        # The published losses look at 256 px at most (methods.md 4.3).
         return F.adaptive_avg_pool2d(image, 256) if image.shape[-1] > 256 else image
 
     def _autocast(self) -> torch.autocast:
         return autocast(self.device, self.config.run.precision)
 
     def _draw(self, fed: Tensor) -> Tensor:
-        encoder = self.average if self.average is not None else self.network.encoder.eval()
-        codes = encoder(fed) + self.network.latent_avg
-        drawn: Tensor = self.network.generator(codes)
+        encoder = self.average if self.average is not None else self.encoder.eval()
+        drawn: Tensor = self.generator(encoder(fed))
         return drawn
 
     @torch.no_grad()
@@ -220,7 +215,7 @@ class EncoderTrainer:
         """Mean squared error on inputs without faults, beside that of the average face."""
         found = average = 0.0
         count = 0
-        mean_face = self.network.generator(self.network.latent_avg[None])
+        mean_face = self.generator(self.encoder.latent_avg[None])
         for batch in batches:
             target = self._target(batch)
             drawn = self._draw(self._fed(batch, Augmentation()))
@@ -237,11 +232,13 @@ class EncoderTrainer:
         return [to_uint8(row) for row in (fed, target, self._draw(self._fed(batch, Augmentation())))]
 
     def export(self, folder: Path) -> list[Path]:
-        """``encoder.safetensors`` in half precision, with its spec."""
-        encoder = self.average if self.average is not None else self.network.encoder
-        state = {**encoder.state_dict(), "latent_avg": self.network.latent_avg}
-        state = {key: value for key, value in state.items() if not key.startswith(self._kept)}
-        return [export_encoder(folder, state, self.config.encoder)]
+        """``encoder.safetensors`` in half precision, with its spec; what was kept in a file of its own."""
+        encoder, spec = self.average if self.average is not None else self.encoder, self.config.encoder
+        state = encoder.state_dict()
+        if self.config.task.heads != "kept":
+            return [export_encoder(folder, state, spec, self.generator_digest)]
+        own = {key: value for key, value in state.items() if not key.startswith(self._kept)}
+        return [export_encoder(folder, own, spec, self.generator_digest), export_heads(folder, state, spec)]
 
 
 def fit_channels(weight_OIKK: Tensor, like_OJKK: Tensor) -> Tensor:
@@ -259,7 +256,7 @@ def fit_channels(weight_OIKK: Tensor, like_OJKK: Tensor) -> Tensor:
 
 def check_size(config: EncoderTraining, generator: Generator) -> None:
     """Raise UsageError for an encoder of other channels than its inputs, or of larger pictures than are drawn."""
-    size, channels = generator.spec.resolution, FEEDS[config.task.kind].channels
+    size, channels = generator.spec.resolution, ENCODER_INPUTS[config.task.kind].channels
     if config.encoder.input_channels != channels:
         raise UsageError(
             f"inputs of kind {config.task.kind} have {channels} channels, the encoder takes "

@@ -6,38 +6,26 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-from safetensors.torch import save
 from torch import Tensor
 
-from pixel2style2pixel_cli.convert.digest import tensor_digest
-from pixel2style2pixel_cli.convert.install import weight_metadata
-from pixel2style2pixel_cli.files.atomic import write_atomic
-from pixel2style2pixel_cli.networks.psp import EncoderSpec
-from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec
+from pixel2style2pixel_cli.weights.write import save_halved
 
 LICENCE = "mit"
 
 
-def export_encoder(folder: Path, state: Mapping[str, Tensor], spec: EncoderSpec) -> Path:
-    """Write ``encoder.safetensors``."""
-    return _export(folder / "encoder.safetensors", "encoder", state, dataclasses.asdict(spec))
+def export_encoder(folder: Path, state: Mapping[str, Tensor], spec: EncoderSpec, generator: str = "") -> Path:
+    """Write ``encoder.safetensors``; ``generator`` is the digest of the one that it was trained for."""
+    path = folder / "encoder.safetensors"
+    return save_halved(path, "encoder", state, dataclasses.asdict(spec), LICENCE, generator)
+
+
+def export_heads(folder: Path, state: Mapping[str, Tensor], spec: EncoderSpec) -> Path:
+    """Write ``heads.safetensors``: the heads that an encoder was trained with, but that are another encoder's."""
+    heads = {key: value for key, value in state.items() if key.startswith(spec.shared)}
+    return save_halved(folder / "heads.safetensors", "heads", heads, dataclasses.asdict(spec), LICENCE)
 
 
 def export_generator(folder: Path, state: Mapping[str, Tensor], spec: GeneratorSpec) -> Path:
     """Write ``generator.safetensors``."""
-    return _export(folder / "generator.safetensors", "generator", state, dataclasses.asdict(spec))
-
-
-def _export(path: Path, kind: str, state: Mapping[str, Tensor], spec: dict[str, object]) -> Path:
-    halved = {name: _halved(name, value) for name, value in state.items()}
-    metadata = weight_metadata(kind, spec, tensor_digest(halved), LICENCE, "")
-    write_atomic(path, save(halved, metadata))
-    return path
-
-
-def _halved(name: str, value: Tensor) -> Tensor:
-    value = value.detach().cpu().contiguous()
-    # Running statistics may leave the range of half precision, and take next to no space.
-    keep = ".running_" in name or not value.is_floating_point()
-    return value if keep else value.to(torch.float16)
+    return save_halved(folder / "generator.safetensors", "generator", state, dataclasses.asdict(spec), LICENCE)

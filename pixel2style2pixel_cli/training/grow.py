@@ -14,7 +14,7 @@ from pixel2style2pixel_cli.events import Notice, OnEvent
 from pixel2style2pixel_cli.networks.efficientnet_lite import LiteTrunk
 from pixel2style2pixel_cli.networks.lite import LiteEncoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
-from pixel2style2pixel_cli.training.checkpoint import module_names, read_extra, read_module
+from pixel2style2pixel_cli.training.checkpoint import module_names, read_module
 from pixel2style2pixel_cli.training.joint import JointTrainer
 from pixel2style2pixel_cli.training.joint_networks import last_layer
 
@@ -35,12 +35,10 @@ def begin_joint(trainer: JointTrainer, checkpoint: Path, on_event: OnEvent) -> N
         raise UsageError(f"{checkpoint} holds no averaged generator", "start from a run of train generator")
     grow_generator(read_module(checkpoint, "generator_average"), trainer.generator, checkpoint)
     taken.append("generator")
-    extra = read_extra(checkpoint)
-    if "encoder_average" in names and "centre" in extra:
+    if "encoder_average" in names:
         state = grow_heads(read_module(checkpoint, "encoder_average"), trainer.encoder)
         if _fits(state, trainer.encoder):
             trainer.encoder.load_state_dict(state)
-            trainer.centre = extra["centre"].to(trainer.device)
             taken.append("encoder")
     if trainer.judge is not None and "judge" in names:
         state = read_module(checkpoint, "judge")
@@ -75,6 +73,8 @@ def grow_generator(state: Mapping[str, Tensor], generator: Generator, where: Pat
 def grow_heads(state: Mapping[str, Tensor], encoder: nn.Module) -> dict[str, Tensor]:
     """The state of an encoder with fewer rows, its last head repeated for those that it lacks."""
     grown = dict(state)
+    if "latent_avg" in grown:  # one row in as many places
+        grown["latent_avg"] = grown["latent_avg"][:1].expand_as(encoder.state_dict()["latent_avg"])
     rows = sorted({int(found[1]) for key in state if (found := re.match(r"heads\.(\d+)\.", key))})
     if not rows:
         return grown

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pixel2style2pixel_cli.engine.feed import FEEDS
+from pixel2style2pixel_cli.engine.encoder_input import ENCODER_INPUTS
 from pixel2style2pixel_cli.files.pixels import to_uint8
 from pixel2style2pixel_cli.inputs.kinds import InputKind
 from pixel2style2pixel_cli.inputs.labels import resize_labels
@@ -36,10 +36,10 @@ def make_inputs(kind: InputKind, batch: Batch, size: int, strength: Augmentation
     if kind == "labels":
         if batch.labels is None:
             raise TypeError("the batch has no label maps; the data were opened without them")
-        return FEEDS[kind].feed([resize_labels(labels, size) for labels in batch.labels.numpy()])
+        return ENCODER_INPUTS[kind].batch([resize_labels(labels, size) for labels in batch.labels.numpy()])
     # Whole levels; half a level up, because the way back truncates.
     pictures = to_uint8(batch.image + 1 / 255)
-    made = FEEDS[kind].feed([_MAKERS[kind](picture, size, rng) for picture in pictures])
+    made = ENCODER_INPUTS[kind].batch([_MAKERS[kind](picture, size, rng) for picture in pictures])
     # Photographs reach superres with the same faults as inversion.
     return augment(made, strength) if kind == "lowres" else made
 

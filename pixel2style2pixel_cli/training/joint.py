@@ -21,6 +21,7 @@ from pixel2style2pixel_cli.losses import adversarial, pixel
 from pixel2style2pixel_cli.losses.features import feature_distance, inner_face
 from pixel2style2pixel_cli.losses.spectrum import CYCLES, spectrum_ratio
 from pixel2style2pixel_cli.networks.efficientnet_lite import LiteTrunk
+from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.projected import ProjectedHeads
 from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
@@ -36,6 +37,7 @@ from pixel2style2pixel_cli.training.log import Row
 from pixel2style2pixel_cli.training.loop import autocast, update_average
 from pixel2style2pixel_cli.training.mapping import encode_pairs, fit_mapping
 from pixel2style2pixel_cli.training.shown import draw_changes
+from pixel2style2pixel_cli.weights.header import read_weight_header
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -72,8 +74,6 @@ class JointTrainer:
         if config.projected is not None:
             sizes = [spec.resolution // 2**i for i in range(1, 6)]
             self.judge = self._place(ProjectedHeads(config.projected, trunk.spec.widths, sizes))
-        # What the encoder's rows are offsets from.
-        self.centre = torch.zeros(spec.style_dim, device=device)
         self.ratio = GradientRatio()
         self.spectrum = None if config.spectrum is None else SpectrumControl(config.spectrum)
         self._optimisers = joint_optimisers(self.generator, self.encoder, self.judge, config.rates)
@@ -91,23 +91,23 @@ class JointTrainer:
         return self._optimisers
 
     def extra(self) -> Mapping[str, Tensor]:
-        """The centre of the codes, and what the adversarial weights have come to."""
+        """What the adversarial weights have come to."""
         spectrum = {} if self.spectrum is None else self.spectrum.state()
-        return {"centre": self.centre, "ratio": self.ratio.value, **spectrum}
+        return {"ratio": self.ratio.value, **spectrum}
 
     def load_extra(self, extra: Mapping[str, Tensor]) -> None:
         """The counterpart of ``extra``."""
-        self.centre = extra["centre"].to(self.device)
         self.ratio.value = extra["ratio"].clone()
         if self.spectrum is not None:
             self.spectrum.load_state(extra)
 
     def copy_to_averages(self) -> None:
-        """Begin every average where its network is; a centre that is not known is the mean of the mapping network."""
+        """Begin every average where its network is; an encoder without an average code takes that of the mapping."""
+        if not bool(self.encoder.latent_avg.any()):
+            average = self.generator.estimate_latent_avg(AVERAGE_DRAWS, torch_generator(AVERAGE_SEED))
+            self.encoder.latent_avg.copy_(average.expand_as(self.encoder.latent_avg))
         for name, average in self.averages.items():
             average.load_state_dict((self.generator if name.startswith("generator") else self.encoder).state_dict())
-        if not bool(self.centre.any()):
-            self.centre = self.generator.estimate_latent_avg(AVERAGE_DRAWS, torch_generator(AVERAGE_SEED))
 
     def fit_mapping(self, source: PictureSource, fit: MappingFit, on_event: OnEvent) -> dict[str, float]:
         """Bring the mapping network to the encoder's codes of all pictures that are trained on."""
@@ -152,13 +152,13 @@ class JointTrainer:
         maps: list[Tensor] = self.trunk(image.contiguous(memory_format=torch.channels_last))
         return [x.float() for x in maps]
 
-    def encode(self, encoder: nn.Module, image: Tensor) -> Tensor:
+    def encode(self, encoder: Encoder, image: Tensor) -> Tensor:
         """W+ codes (B, N, D) of pictures."""
         size = self.config.encoder.input_size
         fed = image if image.shape[-1] == size else F.interpolate(image, size=(size, size), mode="area")
         with self._autocast():
-            offset: Tensor = encoder(fed)
-        return offset.float().expand(-1, self.config.generator.n_styles, -1) + self.centre
+            codes: Tensor = encoder(fed)
+        return codes.float()
 
     def _draw(self, batch: Batch, image: Tensor) -> Drawn:
         joint, count = self.config.joint, len(image)
@@ -319,8 +319,7 @@ class JointTrainer:
             if generator is None:
                 continue
             generator.latent_avg.copy_(generator.estimate_latent_avg(AVERAGE_DRAWS, torch_generator(AVERAGE_SEED)))
-            state = self.averages[f"encoder_{life}"].state_dict()
-            state["latent_avg"] = self.centre.expand(self.config.generator.n_styles, -1)
             files.append(export_generator(where, generator.state_dict(), self.config.generator))
-            files.append(export_encoder(where, state, self.config.encoder))
+            state, digest = self.averages[f"encoder_{life}"].state_dict(), read_weight_header(files[-1]).digest
+            files.append(export_encoder(where, state, self.config.encoder, digest))
         return files

@@ -7,8 +7,7 @@ from typing import Any
 
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.networks.projected import ProjectedSpec
-from pixel2style2pixel_cli.networks.psp import EncoderSpec
-from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec
 from pixel2style2pixel_cli.training.config import (
     GeneratorTraining,
     MappingFit,

@@ -1,4 +1,4 @@
-"""Ranger: RAdam, Lookahead and gradient centralisation, as the published encoders were trained (methods 4.8).
+"""Ranger: RAdam, Lookahead and gradient centralisation, as the published encoders were trained (methods.md 4.8).
 
 Sources: Liu et al. 2020 (RAdam), Zhang et al. 2019 (Lookahead), Yong et al. 2020 (gradient centralisation).
 """

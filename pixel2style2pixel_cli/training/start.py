@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 
-from pixel2style2pixel_cli.convert.own_card import encoder_spec_from
 from pixel2style2pixel_cli.device import keep_freed_memory, peak_bytes, resolve_device
-from pixel2style2pixel_cli.engine.loading import find_generator, load_encoder, load_encoder_file, read_weight_metadata
+from pixel2style2pixel_cli.engine.loading import load_encoder, load_encoder_file, load_generator_file, locate_generator
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent
-from pixel2style2pixel_cli.networks.psp import PSP
+from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.training.auxiliary import find_identity_loss, find_lite_trunk, find_perceptual_loss
+from pixel2style2pixel_cli.training.card import write_encoder_card, write_generator_card
 from pixel2style2pixel_cli.training.checkpoint import FILE, load_module, module_names, read_stamp
 from pixel2style2pixel_cli.training.config import (
     EncoderTraining,
@@ -34,7 +34,9 @@ from pixel2style2pixel_cli.training.joint import JointTrainer
 from pixel2style2pixel_cli.training.joint_config import JointTraining, load_generator_training
 from pixel2style2pixel_cli.training.log import write_sheet
 from pixel2style2pixel_cli.training.loop import Trainer, run_training
+from pixel2style2pixel_cli.weights.header import read_weight_header
 from pixel2style2pixel_cli.zoo.find import find_card
+from pixel2style2pixel_cli.zoo.resolve import resolve
 
 CHECK_STEPS = 4
 
@@ -73,7 +75,11 @@ def start_generator(
         source = PictureSource(data, config.generator.resolution)
         torch.manual_seed(seed)
         job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
-        return _run(_joint_trainer(config, chosen, job, start), config.run, to_json(config), job)
+        result = _run(_joint_trainer(config, chosen, job, start), config.run, to_json(config), job)
+        if not check:
+            read = EncoderTraining(encoder=config.encoder)
+            write_encoder_card(out, read, out / "generator.safetensors", None)
+        return result
     losses = config.losses
     labels: LabelUse = "required" if losses.detail else "found" if losses.cartoon else "unused"
     source = PictureSource(data, config.generator.resolution, labels=labels)
@@ -94,7 +100,10 @@ def start_generator(
         found = trainer.fit_mapping(source, config.mapping, on_event)
         on_event(Notice(message="mapping network fitted: " + ", ".join(f"{k} {v:.4g}" for k, v in found.items())))
     job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
-    return _run(trainer, config.run, to_json(config), job)
+    result = _run(trainer, config.run, to_json(config), job)
+    if not check:
+        write_generator_card(out, config.generator)
+    return result
 
 
 def start_encoder(
@@ -117,7 +126,9 @@ def start_encoder(
     """Train an encoder for a frozen generator, or check it; ``start`` is a run whose encoder it begins with."""
     config = load_training(EncoderTraining, "encoder", preset, dict(overrides))
     chosen = resolve_device(device)
-    frozen = find_generator(generator)
+    path, lender = locate_generator(generator)
+    expect = None if lender is None else lender.generator
+    frozen, digest = load_generator_file(path, torch.device("cpu"), torch.float32, expect=expect)
     check_size(config, frozen)
     if config.task.kind != kind:
         raise UsageError(f"{preset} is for inputs of kind {config.task.kind}, the task has {kind}", "set task.kind")
@@ -137,17 +148,21 @@ def start_encoder(
     pretrained = config.encoder.kind == "lite" and start is None
     trunk = find_lite_trunk() if config.losses.features or config.losses.face or pretrained else None
     trainer = EncoderTrainer(
-        config, frozen, chosen, perceptual=perceptual, identity=identity, teacher=taught, trunk=trunk
-    )
+        config, frozen, chosen, perceptual=perceptual, identity=identity, teacher=taught, trunk=trunk,
+        generator_digest=digest,
+    )  # fmt: skip
     if pretrained and trunk is not None:
-        fill_trunk(trainer.network.encoder, trunk)
+        fill_trunk(trainer.encoder, trunk)
     if start is None and config.task.heads == "kept":
         raise UsageError("task.heads are kept, but no run is named to keep them from", "add --start RUNDIR")
     if start is not None:
         trainer.take_over(_checkpoint(start))
         on_event(Notice(message=f"encoder starts from {start}"))
     job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
-    return _run(trainer, config.run, to_json(config), job)
+    result = _run(trainer, config.run, to_json(config), job)
+    if not check:
+        write_encoder_card(out, config, path, lender)
+    return result
 
 
 def _joint_trainer(config: JointTraining, device: torch.device, job: _Job, start: Path | None) -> JointTrainer:
@@ -200,18 +215,18 @@ def _check(trainer: Trainer, run: RunConfig, job: _Job) -> dict[str, Any]:
     }
 
 
-def _find_teacher(name: str, generator: Generator) -> PSP:
+def _find_teacher(name: str, generator: Generator) -> Encoder:
     """The encoder of an inversion model, or of a run folder, for this generator."""
     path = Path(name) / "encoder.safetensors"
     if path.is_file() and not (Path(name) / "model.toml").is_file():
-        spec = encoder_spec_from(read_weight_metadata(path).get("spec", {}), str(path))
+        spec = read_weight_header(path).encoder_spec()
         if spec.input_channels == 3:
             return load_encoder_file(path, spec, generator)
         raise UsageError(f"the encoder in {name} reads {spec.input_channels} channels", "name an inversion model")
     card = find_card(name)
     if card.input.kind != "photo":
         raise UsageError(f"the encoder of {name} does not read photographs", "name an inversion model")
-    return load_encoder(card, generator)[0]
+    return load_encoder(resolve(card), generator)
 
 
 def _start_modules(run: Path, trainer: Trainer, on_event: OnEvent) -> None:

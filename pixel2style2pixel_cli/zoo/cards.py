@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Literal, TypeVar, cast, get_args
 
 from pixel2style2pixel_cli.errors import MissingError, UsageError
 from pixel2style2pixel_cli.inputs.kinds import InputKind
+from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec, read_spec
 
 CARD_FILE = "model.toml"
 
@@ -20,8 +22,15 @@ RepoType = Literal["model", "space", "dataset"]
 Grade = Literal["A", "B", "C", "none"]
 
 PINNED = re.compile(r"[0-9a-f]{40}")
+# What a model can be called. Nothing in it leads out of a folder, so that a name is never taken for a path.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+LARGEST_CARD = 1 << 20  # bytes
+MOST_STEPS = 100_000
+ALIGNMENTS = Literal["ffhq", "none"]
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,8 +89,14 @@ class InputRule:
     """What the encoder is fed: the kind of picture, and whether a face is cut out and how."""
 
     kind: InputKind = "photo"
-    align: Literal["ffhq", "none"] = "ffhq"
+    align: ALIGNMENTS = "ffhq"
     schema: str | None = None
+
+    @classmethod
+    def of(cls, kind: InputKind) -> InputRule:
+        """The rule of a face model that reads this kind: drawings and label maps are taken as they are."""
+        drawn = kind in ("sketch", "labels")
+        return cls(kind=kind, align="none" if drawn else "ffhq", schema="celebamask-19" if kind == "labels" else None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,8 +117,8 @@ class Card:
     auto: bool = True
     licence: str
     commercial_ok: bool
-    encoder: dict[str, object]
-    generator: dict[str, object]
+    encoder: EncoderSpec | None = None
+    generator: GeneratorSpec | None = None
     encoder_model: str | None = None
     heads_model: str | None = None
     generator_model: str | None = None
@@ -122,8 +137,10 @@ class Card:
     @property
     def roles(self) -> tuple[Role, ...]:
         """The files an installed copy of this model consists of, not counting those of other models."""
-        named: list[Role] = ["encoder"] if self.encoder else []
-        return (*named, "generator") if self.generator else tuple(named)
+        own: dict[Role, object] = {
+            "encoder": self.encoder, "heads": self.weight("heads"), "generator": self.generator
+        }  # fmt: skip
+        return tuple(role for role, what in own.items() if what is not None)
 
     @property
     def borrowed(self) -> dict[Role, str]:
@@ -185,24 +202,63 @@ class _Table:
                 self.problems.append(f"{self.where}{key}[{index}] is {row!r}, expected a table")
         return found
 
+    def spec(self, key: str, kind: type[S]) -> S | None:
+        """The sizes of a network, None when absent or wrong."""
+        if key not in self.raw:
+            return None
+        try:
+            return read_spec(kind, self.take(key, dict), f"{self.where}{key}")
+        except UsageError as error:
+            self.problems.append(error.message)
+            return None
+
+    def model(self, key: str) -> str | None:
+        """The name of another model; a path would lead out of the zoo."""
+        name = self.maybe(key, str)
+        if name is not None and not NAME.fullmatch(name):
+            self.problems.append(f"{self.where}{key} is {name!r}, expected the name of a model, not a path")
+        return name
+
     def finish(self) -> None:
         """Whatever was not taken is unknown."""
         self.problems.extend(f"{self.where}{key} is not a known key" for key in self.raw)
 
 
-def load_card(folder: Path) -> Card:
-    """Read `folder/model.toml`; MissingError if there is none, UsageError naming everything wrong in it."""
+def load_card(folder: Path, *, any_name: bool = False) -> Card:
+    """Read `folder/model.toml`; MissingError if there is none, UsageError naming everything wrong in it.
+
+    A card is called as its folder is, except with ``any_name``: a run folder may be renamed. A card that has not
+    changed since it was last read is not parsed again.
+    """
     path = folder / CARD_FILE
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        # a file of a device or of gigabytes is no card, and reading it would never end
+        if path.exists() and not (path.is_file() and path.stat().st_size <= LARGEST_CARD):
+            raise UsageError(f"{path} is not a model card", f"a card is a text file of at most {LARGEST_CARD} bytes")
+        text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise MissingError(f"no model card at {path}", "name a model of p2s2p models list, or a model.toml") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the model card {path} cannot be read: {error}", "restore the file") from error
+    card = _parsed(text, folder)
+    if card.name != folder.resolve().name and not any_name:
+        raise UsageError(
+            f"the model card {path} is wrong: name is {card.name!r}, expected the folder's name "
+            f"{folder.resolve().name!r}",
+            "correct these keys in the file",
+        )
+    return card
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(text: str, folder: Path) -> Card:
+    path = folder / CARD_FILE
+    try:
+        raw = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # besides TOML's own errors: numbers and nesting without end
         raise UsageError(f"the model card {path} cannot be read: {error}", "restore the file") from error
     problems: list[str] = []
     card = _parse_card(_Table(raw, "", problems), folder)
-    if card.name != folder.resolve().name:
-        problems.append(f"name is {card.name!r}, expected the folder's name {folder.resolve().name!r}")
     if problems:
         raise UsageError(f"the model card {path} is wrong: {'; '.join(problems)}", "correct these keys in the file")
     return card
@@ -220,14 +276,14 @@ def _parse_card(top: _Table, folder: Path) -> Card:
         auto=top.take("auto", bool, True),
         licence=top.take("licence", str),
         commercial_ok=top.take("commercial_ok", bool, False),
-        encoder=spec.take("encoder", dict, {}),
-        generator=spec.take("generator", dict, {}),
-        encoder_model=top.maybe("encoder_model", str),
-        heads_model=top.maybe("heads_model", str),
-        generator_model=top.maybe("generator_model", str),
+        encoder=spec.spec("encoder", EncoderSpec),
+        generator=spec.spec("generator", GeneratorSpec),
+        encoder_model=top.model("encoder_model"),
+        heads_model=top.model("heads_model"),
+        generator_model=top.model("generator_model"),
         input=InputRule(
             kind=cast(InputKind, rule.choice("kind", InputKind, "photo")),
-            align=cast(Literal["ffhq", "none"], rule.choice("align", Literal["ffhq", "none"], "ffhq")),
+            align=cast(ALIGNMENTS, rule.choice("align", ALIGNMENTS, "ffhq")),
             schema=rule.maybe("schema", str),
         ),
         mixing_layers=mixing.take("layers", str, "8-"),
@@ -239,14 +295,19 @@ def _parse_card(top: _Table, folder: Path) -> Card:
     )
     for table in (spec, rule, mixing, inversion, top):
         table.finish()
-    if not card.generator and card.generator_model is None:
+    if card.generator is None and card.generator_model is None:
         top.problems.append("neither spec.generator nor generator_model is given")
-    for role, spec_of, model in (
+    for role, own, model in (
         ("encoder", card.encoder, card.encoder_model),
         ("generator", card.generator, card.generator_model),
+        ("heads", card.weight("heads"), card.heads_model),
     ):
-        if spec_of and model is not None:
-            top.problems.append(f"spec.{role} and {role}_model are both given, expected one")
+        if own is not None and model is not None:
+            top.problems.append(f"the {role} of its own and {role}_model are both given, expected one")
+    if name and not NAME.fullmatch(name):
+        top.problems.append(f"name is {name!r}, expected letters, digits, dots and dashes")
+    if not 0 <= card.optimize <= MOST_STEPS:
+        top.problems.append(f"invert.optimize is {card.optimize}, expected 0 to {MOST_STEPS} steps")
     return card
 
 
@@ -285,3 +346,8 @@ def _parse_source(row: _Table) -> Source:
     )
     row.finish()
     return source
+
+
+def mixing_layers(rows: int) -> str:
+    """The rows of style mixing for a generator of so many: the published ones, or the finer half of a smaller one's."""
+    return "8-" if rows > 8 else f"{rows // 2}-"

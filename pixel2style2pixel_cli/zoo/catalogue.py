@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.zoo.cards import Card
-from pixel2style2pixel_cli.zoo.find import find_card, installed_files, list_cards
-from pixel2style2pixel_cli.zoo.verify import verify_installed
+from pixel2style2pixel_cli.zoo.choose import find_model
+from pixel2style2pixel_cli.zoo.find import find_card, read_cards
+from pixel2style2pixel_cli.zoo.resolve import InstalledModel, locate, resolve
 
 
 def model_rows() -> list[dict[str, Any]]:
-    """One row per model card, best rank first."""
+    """One row per model card, best rank first, and last the cards that cannot be read; ``error`` says what is wrong."""
+    cards, broken = read_cards()
     rows = []
-    for card in list_cards():
-        files = installed_files(card)
+    for card in cards:
+        model, error = _located(card)
+        row = {
+            "name": card.name,
+            "title": card.title,
+            "tasks": list(card.tasks),
+            "installed": model is not None,
+            "bundled": card.bundled,
+            "licence": card.licence,
+            "commercial_ok": card.commercial_ok,
+            "size": sum(path.stat().st_size for path in model.files.values()) if model else _published_size(card),
+        }
+        rows.append(row if error is None else {**row, "error": error})
+    for name, wrong in sorted(broken.items()):
         rows.append(
             {
-                "name": card.name,
-                "title": card.title,
-                "tasks": list(card.tasks),
-                "installed": files is not None,
-                "bundled": card.bundled,
-                "licence": card.licence,
-                "commercial_ok": card.commercial_ok,
-                "size": sum(path.stat().st_size for path in files.values()) if files else _published_size(card),
+                "name": name, "title": "", "tasks": [], "installed": False, "bundled": False, "licence": "",
+                "commercial_ok": False, "size": None, "error": wrong.message,
             }
-        )
+        )  # fmt: skip
     return rows
 
 
 def card_fields(name: str) -> dict[str, Any]:
     """The card of one model, and where its files are installed."""
-    card = find_card(name)
-    files = installed_files(card)
+    card = find_model(name)
+    model = locate(card)
     return {
         "name": card.name,
         "title": card.title,
@@ -44,8 +53,8 @@ def card_fields(name: str) -> dict[str, Any]:
         "licence": card.licence,
         "commercial_ok": card.commercial_ok,
         "bundled": card.bundled,
-        "encoder": card.encoder or card.encoder_model,
-        "generator": card.generator or card.generator_model,
+        "encoder": card.encoder_model if card.encoder is None else dataclasses.asdict(card.encoder),
+        "generator": card.generator_model if card.generator is None else dataclasses.asdict(card.generator),
         "input": f"{card.input.kind}, aligned: {card.input.align}",
         "weights": [
             {
@@ -58,23 +67,32 @@ def card_fields(name: str) -> dict[str, Any]:
             }
             for w in card.weights
         ],
-        "installed": {role: str(path) for role, path in files.items()} if files else None,
+        "installed": {role: str(path) for role, path in model.files.items()} if model else None,
         "measured": card.measured,
     }
 
 
 def verified(names: Sequence[str]) -> list[tuple[str, bool, str]]:
     """Hash the files of the named models, or of all installed ones: (name, whether they are right, what was found)."""
-    cards = [find_card(name) for name in names] or [c for c in list_cards() if installed_files(c) is not None]
+    cards, broken = ([find_card(name) for name in names], {}) if names else read_cards()
     results = []
     for card in cards:
         try:
-            hashes = verify_installed(card, fresh=True)
+            model = resolve(card) if names else locate(card)
+            hashes = None if model is None else model.verify(fresh=True)
         except P2S2PError as error:
             results.append((card.name, False, error.message))
             continue
-        results.append((card.name, True, ", ".join(f"{role} {value[:12]}" for role, value in hashes.items())))
-    return results
+        if hashes is not None:
+            results.append((card.name, True, ", ".join(f"{role} {value[:12]}" for role, value in hashes.items())))
+    return results + [(name, False, error.message) for name, error in sorted(broken.items())]
+
+
+def _located(card: Card) -> tuple[InstalledModel | None, str | None]:
+    try:
+        return locate(card), None
+    except P2S2PError as error:
+        return None, error.message
 
 
 def _published_size(card: Card) -> int | None:

@@ -13,7 +13,8 @@ from pixel2style2pixel_cli.config import is_offline
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError, OutputError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
 from pixel2style2pixel_cli.zoo.cards import Card, Source, WeightFile
-from pixel2style2pixel_cli.zoo.find import home_folder, how_to_import, require_space
+from pixel2style2pixel_cli.zoo.choose import how_to_import
+from pixel2style2pixel_cli.zoo.find import home_folder, require_space
 from pixel2style2pixel_cli.zoo.transfer import SourceError, hub_file, remove_part, transfer
 from pixel2style2pixel_cli.zoo.verify import sha256_file
 

@@ -1,4 +1,4 @@
-"""Where model cards and installed weights lie, and which model a task takes."""
+"""Where model cards and installed weights lie."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import tomllib
 from pathlib import Path
 
 from pixel2style2pixel_cli.errors import MissingError, OutputError, P2S2PError, UsageError
-from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
-from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, Role, WeightFile, load_card
+from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, load_card
 
 PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 DISTRIBUTION = "pixel2style2pixel-cli"
@@ -73,124 +72,63 @@ def install_folder(name: str) -> Path:
     return home_folder() / "models" / name
 
 
-def list_cards(on_event: OnEvent = ignore_event) -> tuple[Card, ...]:
-    """All cards, best rank first: the zoo's and the user's own; a broken one of the user's is reported and left out."""
-    cards = {folder.name: load_card(folder) for folder in _card_folders(zoo_folder())}
-    for folder in _card_folders(home_folder() / "models"):
-        if folder.name in cards:
-            continue
+def list_cards() -> tuple[Card, ...]:
+    """All sound cards, best rank first: the zoo's, and those of models that the user imported."""
+    return read_cards()[0]
+
+
+def read_cards() -> tuple[tuple[Card, ...], dict[str, P2S2PError]]:
+    """All sound cards, best rank first, and what is wrong with each of the others, by the name of its folder.
+
+    A broken card costs nobody else anything. Where two have one name, the zoo's comes before the user's.
+    """
+    cards: dict[str, Card] = {}
+    broken: dict[str, P2S2PError] = {}
+    for folder in card_folders():
         try:
             cards[folder.name] = load_card(folder)
         except P2S2PError as error:
-            on_event(Notice(message=f"ignored: {error.message}", level="warning"))
-    return tuple(sorted(cards.values(), key=lambda card: (-card.rank, card.name)))
+            broken[folder.name] = error
+    return tuple(sorted(cards.values(), key=lambda card: (-card.rank, card.name))), broken
 
 
-def _card_folders(parent: Path) -> list[Path]:
-    """Sub-folders that hold a card, in name order."""
-    if not parent.is_dir():
-        return []
-    return sorted(entry for entry in parent.iterdir() if (entry / CARD_FILE).is_file())
+def card_folders() -> list[Path]:
+    """Folders that hold a card, one a name: those of the zoo, then the user's, each in the order of their names."""
+    found: dict[str, Path] = {}
+    for parent in _parents():
+        if parent.is_dir():
+            for entry in sorted(parent.iterdir()):
+                if entry.name not in found and (entry / CARD_FILE).is_file():
+                    found[entry.name] = entry
+    return list(found.values())
 
 
 def find_card(name_or_path: str) -> Card:
-    """The card of a zoo model, of a model the user imported, or at a path to a `model.toml` or its folder."""
+    """The card of a model by its name, or at a path to a `model.toml` or its folder, such as that of a training run."""
     path = Path(name_or_path).expanduser()
     if path.name == CARD_FILE:
-        return load_card(path.parent)
+        return load_card(path.parent, any_name=True)
     if "/" in name_or_path or os.sep in name_or_path:
-        return load_card(path)
-    for parent in (zoo_folder(), home_folder() / "models"):
-        if (parent / name_or_path / CARD_FILE).is_file():
-            return load_card(parent / name_or_path)
+        return load_card(path, any_name=True)
+    try:
+        return find_named(name_or_path)
+    except MissingError:
+        if (path / CARD_FILE).is_file():
+            return load_card(path, any_name=True)
+        raise
+
+
+def find_named(name: str) -> Card:
+    """The card of a zoo model, or of a model that the user imported; MissingError lists the names there are."""
+    for parent in _parents():
+        if (parent / name / CARD_FILE).is_file():
+            return load_card(parent / name)
     names = [card.name for card in list_cards()]
-    near = difflib.get_close_matches(name_or_path, names, n=1)
+    near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    raise MissingError(f"no model is called {name_or_path!r}", f"{hint}known models: {', '.join(names) or 'none'}")
+    raise MissingError(f"no model is called {name!r}", f"{hint}known models: {', '.join(names) or 'none'}")
 
 
-def installed_files(card: Card) -> dict[Role, Path] | None:
-    """The safetensors files by role, or None while one is absent; those of another model are looked up in its card."""
-    files = _own_files(card)
-    if files is None:
-        return None
-    for role in card.borrowed:
-        shared, lent = _own_files(owner_of(card, role)), lent_file(role)
-        if shared is None or lent not in shared:
-            return None
-        files[role] = shared[lent]
-    return files
-
-
-def lent_file(role: Role) -> Role:
-    """The file of the lender in which a role is found: heads are part of an encoder."""
-    return "encoder" if role == "heads" else role
-
-
-def owner_of(card: Card, role: Role) -> Card:
-    """The card that a network of this model comes from: its own, or one it names (beside it, else by name)."""
-    named = card.borrowed.get(role)
-    if named is None:
-        return card
-    beside = card.folder.parent / named
-    other = load_card(beside) if (beside / CARD_FILE).is_file() else find_card(named)
-    if lent_file(role) not in other.roles:
-        raise UsageError(
-            f"the card {card.name} takes its {role} from {other.name}, which has none",
-            f"correct {role}_model in the card",
-        )
-    return other
-
-
-def _own_files(card: Card) -> dict[Role, Path] | None:
-    """Files of the card's own roles: beside the card, else where an import puts them."""
-    for folder in (card.folder, install_folder(card.name)):
-        files: dict[Role, Path] = {}
-        for role in card.roles:
-            weight = card.weight(role)
-            files[role] = folder / (weight.file if weight else f"{role}.safetensors")
-        if all(path.is_file() for path in files.values()):
-            return files
-    return None
-
-
-def choose_model(task: str, name: str = "auto") -> Card:
-    """The model a task runs with: ``auto`` is the best installed one by rank, ``mini`` the bundled one, else a name."""
-    if name in ("auto", "mini"):
-        wanted = [card for card in list_cards() if task in card.tasks]
-        cards = [card for card in wanted if (card.auto if name == "auto" else card.bundled)]
-        for card in cards:
-            if installed_files(card) is not None:
-                return card
-        raise MissingError(
-            f"no installed model can {task}", how_to_install(cards[0]) if cards else "see p2s2p models list"
-        )
-    card = find_card(name)
-    if task not in card.tasks:
-        able = [other.name for other in list_cards() if task in other.tasks]
-        raise UsageError(
-            f"the model {card.name} cannot {task}; it does: {', '.join(card.tasks) or 'nothing by itself'}",
-            f"models for {task}: {', '.join(able) or 'none'}",
-        )
-    if installed_files(card) is None:
-        raise MissingError(f"the model {card.name} is not installed", how_to_install(card))
-    return card
-
-
-def how_to_install(card: Card) -> str:
-    """What to type, and what to fetch first where no program may, in one sentence."""
-    weight = card.weight("checkpoint")
-    if weight is None:
-        return f"put its weights into {install_folder(card.name)}, or reinstall {DISTRIBUTION} if it should be bundled"
-    by_hand = how_to_import(card, weight)
-    return f"type: p2s2p models pull {card.name}; or {by_hand}" if weight.fetchable else by_hand
-
-
-def how_to_import(card: Card, weight: WeightFile) -> str:
-    """How the published file is fetched by hand and installed, in half a sentence."""
-    # Google Drive last in every card, and the one place that only people can reach: never cut off
-    drive = [source for source in weight.sources if source.kind == "gdrive"]
-    shown = [*[source for source in weight.sources if source.kind != "gdrive"][:1], *drive[:1]]
-    links = " or ".join(source.link for source in shown) or "its publisher"
-    digest = f" (sha256 {weight.sha256})" if weight.sha256 else ""
-    return f"fetch {weight.file}{digest} from {links}, then type: p2s2p models import {card.name} {weight.file}"
+def _parents() -> tuple[Path, Path]:
+    """Where folders with cards lie: the zoo, and what the user imported."""
+    return zoo_folder(), home_folder() / "models"

@@ -8,10 +8,11 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from pixel2style2pixel_cli.errors import IntegrityError, MissingError, P2S2PError
+from pixel2style2pixel_cli.errors import IntegrityError, P2S2PError
 from pixel2style2pixel_cli.files.atomic import write_atomic
-from pixel2style2pixel_cli.zoo.cards import Card
-from pixel2style2pixel_cli.zoo.find import home_folder, installed_files, lent_file, owner_of
+from pixel2style2pixel_cli.weights.digest import require_digest
+from pixel2style2pixel_cli.zoo.cards import Card, Role
+from pixel2style2pixel_cli.zoo.find import home_folder
 
 INSTALL_RECORD = "installed.json"
 CHUNK_BYTES = 1 << 20
@@ -58,30 +59,22 @@ def remembered_sha256(path: Path, *, fresh: bool = False) -> str:
     return found
 
 
-def verify_installed(card: Card, *, fresh: bool = False) -> dict[str, str]:
-    """Check every installed file of a model against its recorded sha256 and return the hashes by role.
+def check_sha256(owner: Card, role: Role, path: Path, *, fresh: bool = False) -> str:
+    """The sha256 of an installed file; IntegrityError where it is not the one recorded when the file was installed.
 
-    Raises MissingError when the model is not installed, IntegrityError when a file has changed.
+    Where none was recorded, as in the folder of a training run, the numbers must be those of which the file's header
+    speaks.
     """
-    files = installed_files(card)
-    if files is None:
-        raise MissingError(f"the model {card.name} is not installed", f"see p2s2p models show {card.name}")
-    hashes: dict[str, str] = {}
-    for role, path in files.items():
-        owner = owner_of(card, role)
-        hashes[role] = remembered_sha256(path, fresh=fresh)
-        expected = _expected_sha256(owner, lent_file(role), path)
-        if expected is not None and hashes[role] != expected:
-            cure = (
-                "reinstall pixel2style2pixel-cli" if owner.bundled else f"type: p2s2p models import {owner.name} FILE"
-            )
-            raise IntegrityError(
-                f"{path} has sha256 {hashes[role]}, expected {expected}", f"the file has changed; {cure}"
-            )
-    return hashes
+    found, expected = remembered_sha256(path, fresh=fresh), recorded_sha256(owner, role, path)
+    if expected is None:
+        require_digest(path)
+    elif found != expected:
+        cure = "reinstall pixel2style2pixel-cli" if owner.bundled else f"type: p2s2p models import {owner.name} FILE"
+        raise IntegrityError(f"{path} has sha256 {found}, expected {expected}", f"the file has changed; {cure}")
+    return found
 
 
-def _expected_sha256(card: Card, role: str, path: Path) -> str | None:
+def recorded_sha256(card: Card, role: Role, path: Path) -> str | None:
     """The hash recorded when the file was installed, or the card's for a file that ships with it."""
     record = path.parent / INSTALL_RECORD
     if record.is_file():

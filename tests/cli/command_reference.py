@@ -27,21 +27,21 @@ TAIL = """## Exit codes
 
 | Code | Meaning |
 | --- | --- |
-| 0 | everything asked for exists now |
+| 0 | every output that was asked for exists |
 | 1 | unexpected error: a bug, printed with a traceback |
-| 2 | usage: bad option, bad configuration key, collision, output exists |
+| 2 | wrong usage: a bad option or configuration key, two outputs with one name, or an output that exists already |
 | 3 | some inputs failed or had no face, the others were written; `--ignore-failures` makes it 0 |
 | 4 | something needed is missing or damaged: model, landmark file, hash mismatch, licence not accepted |
-| 5 | device: not present, or out of memory with a single face |
+| 5 | the device does not exist, or its memory is too small for a single face |
 | 130 | interrupted; the command that resumes is printed |
 
 An error is two lines on standard error: `error:` what was found, `hint:` what to type.
 
 ## Defaults: variables and files
 
-The command line wins, then variables, then `p2s2p.toml` in the working folder, then `p2s2p.toml` in the user's
-configuration folder. `--config FILE` stands in place of the two files. Files have one section per command, and keys are
-the long names of options:
+A value is taken from the command line, else from an environment variable, else from `p2s2p.toml` in the working folder,
+else from `p2s2p.toml` in the user's configuration folder. `--config FILE` replaces the two files. A file has a section
+for each command, and the keys are the long names of the options:
 
 ```toml
 [invert]
@@ -54,22 +54,23 @@ steps = 2000
 "run.batch" = 16
 ```
 
-Unknown keys are errors, all of them reported at once. `--skip-existing` and `--overwrite` are for typing; here it is
-`existing = "skip"` or `existing = "overwrite"`.
+Unknown keys and wrong values are errors; all of them are reported at once. A path may begin with `~`, the home folder.
+`--skip-existing` and `--overwrite` are only for the command line; a file says `existing = "skip"` or
+`existing = "overwrite"`.
 
 | Variable | Stands for |
 | --- | --- |
 | `P2S2P_INVERT_SAVE_LATENTS`, `P2S2P_TRAIN_GENERATOR_STEPS`, ... | any option of any command |
 | `P2S2P_DEVICE`, `P2S2P_DTYPE` | `--device`, `--dtype` |
 | `P2S2P_MODEL_INVERT` | `--model` of `invert` |
-| `P2S2P_OFFLINE`, `HF_HUB_OFFLINE` | `--offline` |
+| `P2S2P_OFFLINE`, `HF_HUB_OFFLINE` | `--offline` of `models pull`; no other command opens a connection |
 | `SLURM_PROCID`, `SLURM_NTASKS` | `--shard`, in a job of several tasks |
 | `P2S2P_HOME` | the folder of models and caches |
 | `P2S2P_ZOO` | another folder of model cards |
 | `P2S2P_ACCEPT_LICENCE` | ids of licences accepted beforehand, with commas between them |
 | `P2S2P_MIRROR` | a Hub repository, `org/repo`, that `models pull` tries first; the sha256 still has to be the card's |
 | `HF_TOKEN`, `HF_ENDPOINT`, `HF_HOME` | login, address and settings of the Hugging Face Hub |
-| `HF_HUB_DOWNLOAD_TIMEOUT`, `HF_HUB_ETAG_TIMEOUT` | seconds until a silent server counts as gone |
+| `HF_HUB_DOWNLOAD_TIMEOUT`, `HF_HUB_ETAG_TIMEOUT` | how many seconds to wait for a server that does not answer |
 | `NO_COLOR`, `FORCE_COLOR` | colours |
 """
 

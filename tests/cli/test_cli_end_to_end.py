@@ -13,7 +13,7 @@ from PIL import Image
 from real_run import FACES, Call, contents, pixels, times, two_faces, write_photos
 from tiny_zoo import GENERATOR, SIDE, tiny_model, write_published
 
-from pixel2style2pixel_cli.files.latents import load_latents
+from pixel2style2pixel_cli.weights.latents import load_latents
 
 SEVEN = [f"{number}.png" for number in range(7)]
 
@@ -125,9 +125,10 @@ def test_latents_match_their_pictures(real: Call, folder: Path, tiny_zoo: Path) 
     from pixel2style2pixel_cli.engine.loading import load_generator
     from pixel2style2pixel_cli.files.pixels import to_uint8
     from pixel2style2pixel_cli.zoo.find import find_card
+    from pixel2style2pixel_cli.zoo.resolve import resolve
 
     assert real("invert", FACES[0], "-o", "a.png", "--save-latents").code == 0
-    generator, digest = load_generator(find_card("tiny-generator"), torch.device("cpu"), torch.float32)
+    generator, digest = load_generator(resolve(find_card("tiny-generator")), torch.device("cpu"), torch.float32)
     latent = load_latents(folder / "a.safetensors", expect_generator=digest)
     assert latent.codes.shape == (GENERATOR.n_styles, GENERATOR.style_dim)
     drawn = to_uint8(generator(torch.from_numpy(latent.codes)[None], "fixed"))[0]
@@ -177,7 +178,21 @@ def test_several_faces(real: Call, folder: Path) -> None:
     assert np.array_equal(pixels(folder / "best.png"), pixels(folder / "all" / "two_face0.png"))
     assert np.array_equal(pixels(folder / "second.png"), pixels(folder / "all" / "two_face1.png"))
     third = real("invert", "two.png", "-o", "third.png", "--face", "2")
-    assert third.code == 3 and "face 2 asked for, 2 faces were found" in third.err
+    assert third.code == 3 and "there is no face 2: 2 faces were found" in third.err
+
+
+def test_what_is_hardly_a_face_is_left_out_of_all_of_them(real: Call, folder: Path) -> None:
+    from skimage import data
+
+    Image.fromarray(data.astronaut()).save(folder / "a.png")
+    assert len(real("invert", "a.png", "--list-faces", "--json").rows) == 2
+    result = real("invert", "a.png", "-o", "all", "--face", "all", "-v")
+    assert result.code == 0 and set(contents(folder / "all")) == {"a_face0.png"}
+    assert "a.png -> all/a_face0.png, left out as far weaker than the best: face 1 (score 0." in result.err
+    assert "1 detection was left out as far weaker than the best face of the picture: -v says which" in result.err
+    assert real("invert", "a.png", "-o", "every", "--face", "all", "--detector-threshold", "-0.01").code == 0
+    assert {"a_face0.png", "a_face1.png"} <= set(contents(folder / "every"))
+    assert real("invert", "a.png", "-o", "badge.png", "--face", "1").code == 0
 
 
 def test_noise_comes_from_the_seed(real: Call, folder: Path) -> None:

@@ -31,7 +31,7 @@ def test_defaults_reach_the_function(p2s2p: Call, api: FakeApi) -> None:
         "device": "auto", "dtype": "auto", "batch_size": "auto", "seed": 0, "noise": "fixed", "recursive": False,
         "existing": "error", "name": "{stem}", "format": "png", "save_latents": False, "grid": "none",
         "keep_exif": False, "metadata": True, "fail_fast": False, "dry_run": False, "shard": None,
-        "max_pixels": 200_000_000, "offline": False, "preview_input": False, "mix_seed": None, "mix_layers": None,
+        "max_pixels": 200_000_000, "preview_input": False, "mix_seed": None, "mix_layers": None,
         "mix_alpha": 1.0, "mix_truncation": 1.0,
     }  # fmt: skip
 
@@ -42,7 +42,7 @@ def test_options_reach_the_function(p2s2p: Call, api: FakeApi) -> None:
         "--on-no-face", "crop", "--detector", "dlib", "--detector-threshold", "-0.5", "--paste", "--debug-align",
         "--optimize", "50", "--device", "cuda:1", "--dtype", "bfloat16", "--batch-size", "8", "--seed", "7",
         "--noise", "random", "--name", "{stem}_{seed}", "--format", "webp", "--save-latents", "--grid", "sheet",
-        "--keep-exif", "--no-metadata", "-n", "--shard", "1/4", "--fail-fast", "--max-pixels", "100", "--offline",
+        "--keep-exif", "--no-metadata", "-n", "--shard", "1/4", "--fail-fast", "--max-pixels", "100",
         "--preview-input", "--mix-seed", "3", "--mix-seed", "10-12", "--mix-layers", "4-", "--mix-alpha", "0.5",
         "--mix-truncation", "0.7",
     )  # fmt: skip
@@ -52,7 +52,7 @@ def test_options_reach_the_function(p2s2p: Call, api: FakeApi) -> None:
         "optimize": 50, "device": "cuda:1", "dtype": "bfloat16", "batch_size": 8, "seed": 7, "noise": "random",
         "recursive": True, "existing": "error", "name": "{stem}_{seed}", "format": "webp", "save_latents": True,
         "grid": "sheet", "keep_exif": True, "metadata": False, "fail_fast": True, "dry_run": True, "shard": "1/4",
-        "max_pixels": 100, "offline": True, "preview_input": True, "mix_seed": ["3", "10-12"], "mix_layers": "4-",
+        "max_pixels": 100, "preview_input": True, "mix_seed": ["3", "10-12"], "mix_layers": "4-",
         "mix_alpha": 0.5, "mix_truncation": 0.7,
     }  # fmt: skip
 
@@ -81,7 +81,7 @@ def test_typed_short_form_beats_a_configured_policy(p2s2p: Call, api: FakeApi, f
 def test_two_policies_are_refused(p2s2p: Call, api: FakeApi, typed: list[str]) -> None:
     result = p2s2p("invert", "a", *typed)
     assert result.code == 2
-    assert result.err.startswith("error: two policies for existing outputs: ")
+    assert result.err.startswith("error: two values for --existing: ")
     assert "invert" not in api.calls
 
 
@@ -189,7 +189,7 @@ def test_list_faces(p2s2p: Call, api: FakeApi) -> None:
         (UsageError("output a.png exists", "use --overwrite"), 2),
         (MissingError("model psp is not installed", "p2s2p models import psp FILE"), 4),
         (IntegrityError("psp.pt has another hash", "fetch it again"), 4),
-        (DeviceError("device cuda:3 asked for", "use --device cpu"), 5),
+        (DeviceError("there is no device cuda:3", "use --device cpu"), 5),
     ],
 )
 def test_errors_are_two_lines_and_a_code(p2s2p: Call, api: FakeApi, error: UsageError, code: int) -> None:

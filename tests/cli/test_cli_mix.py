@@ -11,7 +11,7 @@ from PIL import Image
 from real_run import FACES, Call, contents, pixels, times, two_faces, write_photos
 
 from pixel2style2pixel_cli.engine import loading
-from pixel2style2pixel_cli.files.latents import LatentFile, load_latents, save_latents
+from pixel2style2pixel_cli.weights.latents import LatentFile, load_latents, save_latents
 
 NEVER = ("--align", "never")
 
@@ -191,10 +191,13 @@ def test_one_row_of_w_stands_for_all(real: Call, folder: Path, faces: dict[str, 
         (["invert", "a.png", "--mix-layers", "4-"], "--mix-layers without a style to mix in"),
         (["seg2face", "a.png", "--mix-alpha", "0.5"], "--mix-alpha without a style to mix in"),
         (["superres", "a.png", "--mix-truncation", "0.5", "--mix-alpha", "0"], "--mix-alpha and --mix-truncation with"),
-        (["invert", "a.png", "--mix-seed", "1", "--mix-alpha", "2"], "--mix-alpha: "),
+        (
+            ["invert", "a.png", "--mix-seed", "1", "--mix-alpha", "2"],
+            "--mix-alpha is '2', expected a number from 0 to 1",
+        ),
         (["toonify", "a.png", "--mix-seed", "x"], "the seed 'x' is not a whole number"),
-        (["toonify", "a.png", "--mix-seed", "5-1"], "the seeds 5-1 are no range"),
-        (["toonify", "a.png", "--mix-seed", "0-99999"], "0-99999 are more than 10000 style samples"),
+        (["toonify", "a.png", "--mix-seed", "5-1"], "the seeds 5-1 are not a valid range"),
+        (["toonify", "a.png", "--mix-seed", "0-99999"], "0-99999 asks for more than 10000 styles"),
         (["toonify", "a.png", "--mix-seed", "9" * 5000], f"the seed '{'9' * 5000}' is not"),
     ],
 )

@@ -15,12 +15,15 @@ from safetensors.torch import load_file, save_file
 from tiny_zoo import BLANK, GENERATOR, tiny_model, write_zoo
 from torch import Tensor
 
-from pixel2style2pixel_cli.convert.blend import blend_generators
-from pixel2style2pixel_cli.convert.digest import tensor_digest
-from pixel2style2pixel_cli.convert.install import weight_metadata
-from pixel2style2pixel_cli.engine.loading import find_generator
-from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec
+from pixel2style2pixel_cli.engine.loading import load_generator
+from pixel2style2pixel_cli.install.blend_layers import blend_generators
+from pixel2style2pixel_cli.networks.specs import GeneratorSpec
+from pixel2style2pixel_cli.networks.stylegan2 import Generator
+from pixel2style2pixel_cli.weights.digest import tensor_digest
+from pixel2style2pixel_cli.weights.write import weight_metadata
 from pixel2style2pixel_cli.zoo.cards import load_card
+from pixel2style2pixel_cli.zoo.find import find_card
+from pixel2style2pixel_cli.zoo.resolve import resolve
 
 Call = Callable[..., RealRun]
 
@@ -83,7 +86,7 @@ def test_it_is_listed_verified_used_and_removed(call: Call, run: Path, tmp_path:
     assert rows["mine"]["installed"] and not rows["mine"]["bundled"] and rows["mine"]["tasks"] == []
     assert rows["mine"]["title"].endswith("mixed over 1 doublings")
     assert call("models", "verify", "mine").code == 0
-    found = find_generator("mine").state_dict()
+    found = load_generator(resolve(find_card("mine")), torch.device("cpu"), torch.float32)[0].state_dict()
     state = load_file(tmp_path / "home" / "models" / "mine" / "generator.safetensors")
     assert all(torch.equal(found[key], value) for key, value in state.items())
     assert call("models", "blend", "mine", "tiny-generator", "again", "--at", "32").code == 0

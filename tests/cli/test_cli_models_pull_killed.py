@@ -17,7 +17,7 @@ from published import ACCEPTED, FILE, NAME, cached, hf, installed, write_card
 from real_run import contents
 from tiny_zoo import tiny_model, write_published
 
-from pixel2style2pixel_cli.convert.adopt import import_model
+from pixel2style2pixel_cli.install.adopt import import_model
 
 
 def process(folder: Path, hub: Hub) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from command_reference import DOCS, FROZEN, commands, render_frozen, render_reference
 
 from pixel2style2pixel_cli import api
-from pixel2style2pixel_cli.cli.task import PLUMBING
+from pixel2style2pixel_cli.options.declare import declarations_of
 from pixel2style2pixel_cli.tasks.table import TASKS, options_of
 
 OWN_NAMES = {
@@ -45,7 +44,12 @@ def test_every_command_and_option_has_help(name: str, command: Any) -> None:
 def test_python_function_has_the_same_names_and_defaults(task: str) -> None:
     command = dict(commands())[task]
     wanted = {p.name: p.default for p in command.params if p.name not in OWN_NAMES and p.name != "inputs"}
-    options = dataclasses.fields(options_of(task))
-    assert {field.name: field.default for field in options if field.name not in PLUMBING} == wanted
+    declared = declarations_of(options_of(task))
+    assert {option.name: option.default for option in declared} == wanted
     function = getattr(api, task)
-    assert function.__doc__ == options_of(task).__doc__ and "inputs" in inspect.signature(function).parameters
+    parameters = inspect.signature(function).parameters
+    assert {option.name: parameters[option.name].default for option in declared} == wanted
+    assert next(iter(parameters)) == "inputs" and task in dir(api)
+    text = " ".join(function.__doc__.split())
+    assert text.startswith(command.help)
+    assert all(f"{option.name}: {option.help}" in text for option in declared)

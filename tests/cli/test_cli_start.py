@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pixel2style2pixel_cli.cli.app import COMMANDS
+from pixel2style2pixel_cli.cli.registry import OTHERS
+from pixel2style2pixel_cli.tasks.table import TASKS
 
 HEAVY = ("torch", "torchvision", "numpy", "PIL", "dlib", "lpips", "huggingface_hub", "safetensors", "pydantic")
 HERE = Path(__file__).parent
@@ -58,9 +59,11 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_a_command_builds_no_other() -> None:
-    commands = [f"pixel2style2pixel_cli.cli.{name}" for name in COMMANDS]
+    commands = [
+        f"pixel2style2pixel_cli.{part}.{name}" for part, names in (("tasks", TASKS), ("cli", OTHERS)) for name in names
+    ]
     assert imported_by("--help", of=commands) == (0, "")
-    assert imported_by("invert", "--help", of=commands) == (0, "pixel2style2pixel_cli.cli.invert")
+    assert imported_by("invert", "--help", of=commands) == (0, "pixel2style2pixel_cli.tasks.invert")
 
 
 def test_help_starts_fast() -> None:

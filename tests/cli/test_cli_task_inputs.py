@@ -90,7 +90,7 @@ def save_map(path: Path, labels: np.ndarray) -> None:
         (lambda: np.where(label_map() == 4, 255, label_map()), "255 (12 pixels); expected 0 to 18", "'ignore'"),
         (lambda: np.where(label_map() == 4, np.uint16(700), label_map()), "700 (12 pixels)", "check the schema"),
         (lambda: label_map()[:20], "is 32 x 20, expected a square label map", "crop it"),
-        (lambda: np.asarray(photo()), "is no label map: it has ", "give the label map itself"),
+        (lambda: np.asarray(photo()), "is not a label map: it has ", "give the label map itself"),
         (lambda: np.zeros((32, 32, 4), np.uint8), "is partly transparent", "save it without transparency"),
     ],
 )
@@ -238,14 +238,18 @@ def test_a_mask_that_misses_the_face(real: Call, folder: Path) -> None:
         (["inpaint", "a.png", "--mask", "mask.png", "--mask-colour", "red"], 2, "--mask and --mask-colour were both"),
         (["inpaint", "a.png", "--mask", "nowhere.png"], 2, "the mask nowhere.png does not exist"),
         (["inpaint", "a.png", "--mask-colour", "pinkish"], 2, "'pinkish' is not a colour"),
-        (["inpaint", "a.png", "--mask-colour", "red", "--mask-tolerance", "999"], 2, "--mask-tolerance: "),
+        (
+            ["inpaint", "a.png", "--mask-colour", "red", "--mask-tolerance", "999"],
+            2,
+            "--mask-tolerance is '999', expected a whole",
+        ),
         (["inpaint", "a.png", "--mask", "mask.png", "-o", "mask.png", "--overwrite"], 2, "the output mask.png is an"),
         (["inpaint", "a.png", "--mask", "masks", "-o", "masks", "--overwrite"], 2, "the output masks/a.png is an"),
-        (["superres", "a.png", "--factor", "0"], 2, "the factor is 0, expected 1 to 32"),
-        (["superres", "a.png", "--factor", "33"], 2, "the factor is 33, expected 1 to 32"),
-        (["superres", "a.png", "--factor", "two"], 2, "--factor: "),
-        (["frontalize", "a.png", "--strength", "2"], 2, "the strength is 2.0, expected 0 to 1"),
-        (["frontalize", "a.png", "--strength", "-0.1"], 2, "the strength is -0.1, expected 0 to 1"),
+        (["superres", "a.png", "--factor", "0"], 2, "--factor is '0', expected a whole number from 1 to 32"),
+        (["superres", "a.png", "--factor", "33"], 2, "--factor is '33', expected a whole number from 1 to 32"),
+        (["superres", "a.png", "--factor", "two"], 2, "--factor is 'two', expected a whole number from 1 to 32"),
+        (["frontalize", "a.png", "--strength", "2"], 2, "--strength is '2', expected a number from 0 to 1"),
+        (["frontalize", "a.png", "--strength", "-0.1"], 2, "--strength is '-0.1', expected a number from 0 to 1"),
         (["sketch2face", "a.png", "--align", "never"], 2, "no such option: --align"),
         (["invert", "a.png", "--model", "tiny-seg2face"], 2, "the model tiny-seg2face cannot invert"),
     ],
@@ -333,7 +337,7 @@ def test_part_of_the_turn_lies_between_face_and_front(real: Call, folder: Path) 
         assert np.array_equal(pixels(folder / "still" / name), pixels(folder / "plain" / name))
         assert np.array_equal(pixels(folder / "all" / name), pixels(folder / "front" / name))
         assert not np.array_equal(pixels(folder / "front" / name), pixels(folder / "plain" / name))
-    from pixel2style2pixel_cli.files.latents import load_latents
+    from pixel2style2pixel_cli.weights.latents import load_latents
 
     codes = {out: load_latents(folder / out / "b.safetensors").codes for out in turns}
     np.testing.assert_allclose(codes["half"], (codes["front"] + codes["still"]) / 2, rtol=1e-4, atol=1e-5)
@@ -368,15 +372,16 @@ def test_the_cartoon_is_the_code_of_the_face_in_another_look(real: Call, folder:
     import torch
 
     from pixel2style2pixel_cli.engine.loading import load_generator
-    from pixel2style2pixel_cli.files.latents import load_latents
     from pixel2style2pixel_cli.files.pixels import to_uint8
+    from pixel2style2pixel_cli.weights.latents import load_latents
     from pixel2style2pixel_cli.zoo.find import find_card
+    from pixel2style2pixel_cli.zoo.resolve import resolve
 
     write_photos(folder, ["a.png"])
     assert real("invert", "a.png", *NEVER, "-o", "face", "--save-latents").code == 0
     assert real("toonify", "a.png", *NEVER, "-o", "toon", "--save-latents").code == 0
     face, toon = (load_latents(folder / out / "a.safetensors") for out in ("face", "toon"))
     assert np.array_equal(face.codes, toon.codes) and face.generator != toon.generator
-    generator, digest = load_generator(find_card("tiny-toon-generator"), torch.device("cpu"), torch.float32)
+    generator, digest = load_generator(resolve(find_card("tiny-toon-generator")), torch.device("cpu"), torch.float32)
     drawn = to_uint8(generator(torch.from_numpy(toon.codes)[None], "fixed"))[0]
     assert digest == toon.generator and np.abs(drawn.astype(int) - pixels(folder / "toon" / "a.png")).max() <= 1

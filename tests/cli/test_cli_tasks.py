@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,8 @@ from tiny_zoo import SIDE
 
 from pixel2style2pixel_cli import api
 from pixel2style2pixel_cli.cli import app
-from pixel2style2pixel_cli.files.latents import load_latents
-from pixel2style2pixel_cli.tasks.table import TASKS
+from pixel2style2pixel_cli.tasks.table import TASKS, options_of
+from pixel2style2pixel_cli.weights.latents import load_latents
 
 TWO = ["a.png", "b.png"]
 
@@ -65,7 +64,7 @@ def test_each_style_gives_a_picture(real: Call, folder: Path, inputs: list[str])
     recipe = real("show", "out/a_mix11.png", "--json").rows[0]
     options = {key: recipe["options"][key] for key in ("mix_layers", "mix_alpha", "mix_truncation")}
     assert options == {"mix_layers": "4,5,6,7", "mix_alpha": 0.5, "mix_truncation": 0.8}
-    assert recipe["mix_seed"] == 11
+    assert recipe["variant"] == {"mix_seed": 11}
 
 
 @pytest.mark.parametrize("command", list(COMMANDS))
@@ -115,15 +114,16 @@ def test_latents_of_styles_are_the_codes_of_their_pictures(real: Call, folder: P
     from pixel2style2pixel_cli.engine.loading import load_generator
     from pixel2style2pixel_cli.files.pixels import to_uint8
     from pixel2style2pixel_cli.zoo.find import find_card
+    from pixel2style2pixel_cli.zoo.resolve import resolve
 
     write_inputs("invert", folder / "in", ["a.png"])
     line = ("invert", "in", "--align", "never", "--save-latents")
     assert real(*line, "-o", "out", "--mix-seed", "0-1").code == 0 and real(*line, "-o", "plain").code == 0
-    generator, _ = load_generator(find_card("tiny-generator"), torch.device("cpu"), torch.float32)
+    generator, _ = load_generator(resolve(find_card("tiny-generator")), torch.device("cpu"), torch.float32)
     plain = load_latents(folder / "plain" / "a.safetensors").codes
     for seed in (0, 1):
         latent = load_latents(folder / "out" / f"a_mix{seed}.safetensors")
-        assert json.loads(latent.recipe or "")["mix_seed"] == seed
+        assert json.loads(latent.recipe or "")["variant"] == {"mix_seed": seed}
         assert np.array_equal(latent.codes[:4], plain[:4]) and not np.array_equal(latent.codes[4:], plain[4:])
         drawn = to_uint8(generator(torch.from_numpy(latent.codes)[None], "fixed"))[0]
         assert np.abs(drawn.astype(int) - pixels(folder / "out" / f"a_mix{seed}.png")).max() <= 1
@@ -200,9 +200,8 @@ def test_examples_are_possible(real: Call, folder: Path, command: str) -> None:
         (folder / name).mkdir()
         Image.new("RGB", (8, 8)).save(folder / name / "x.png")
     (folder / "a.safetensors").write_bytes(b"codes")
-    examples = import_module(f"pixel2style2pixel_cli.cli.{command}").EXAMPLES
-    lines = [line for line in examples.splitlines() if line.startswith("p2s2p ")]
-    assert lines
+    lines = options_of(command).examples
+    assert lines and all(line.startswith(f"p2s2p {command} ") for line in lines)
     for line in lines:
         result = real(*shlex.split(line)[1:], *(() if "--list-faces" in line else ("-n",)))
         assert result.code == 0, (line, result.err)

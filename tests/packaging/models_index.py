@@ -12,9 +12,9 @@ HEAD = """# Models
 
 Generated from the cards by `python tests/packaging/models_index.py`; a test compares the two.
 
-One folder a model: `model.toml` is its card, `README.md` says what it was trained on and what it cannot do. Bundled
-models carry their weights. `p2s2p models pull NAME` fetches, checks and installs the others; where that is not possible
-("by hand"), fetch the file yourself and type `p2s2p models import NAME FILE`.
+Each model has a folder: `model.toml` is its card, `README.md` says what it was trained on and what it cannot do.
+Bundled models include their weights. `p2s2p models pull NAME` downloads, checks and installs the others; where that is
+not possible ("by hand"), download the file yourself and type `p2s2p models import NAME FILE`.
 
 | Model | What it is | Tasks | Weights | Licence | Commercial use |
 | --- | --- | --- | --- | --- | --- |

@@ -13,23 +13,22 @@ from PIL import Image
 from safetensors import safe_open
 
 from pixel2style2pixel_cli import api
-from pixel2style2pixel_cli.convert.digest import tensor_digest
-from pixel2style2pixel_cli.convert.install import METADATA_KEY
 from pixel2style2pixel_cli.convert.names import publish
 from pixel2style2pixel_cli.convert.nvidia import nvidia_to_rosinality
-from pixel2style2pixel_cli.convert.own_card import encoder_spec_of, generator_spec_of
 from pixel2style2pixel_cli.convert.psp import encoder_rows
 from pixel2style2pixel_cli.convert.rosinality import publish_generator
-from pixel2style2pixel_cli.engine.feed import FEEDS
+from pixel2style2pixel_cli.engine.encoder_input import ENCODER_INPUTS
 from pixel2style2pixel_cli.engine.loading import load_generator, load_model
 from pixel2style2pixel_cli.files.pixels import to_uint8
 from pixel2style2pixel_cli.inputs.masked import blank
 from pixel2style2pixel_cli.inputs.sketch import sketchify
 from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
+from pixel2style2pixel_cli.weights.digest import tensor_digest
+from pixel2style2pixel_cli.weights.header import METADATA_KEY
 from pixel2style2pixel_cli.zoo.cards import Card, load_card
-from pixel2style2pixel_cli.zoo.find import owner_of
 from pixel2style2pixel_cli.zoo.landmarks import find_landmarks
+from pixel2style2pixel_cli.zoo.resolve import lender_of, resolve
 from pixel2style2pixel_cli.zoo.verify import sha256_file
 
 ROOT = Path(__file__).parents[2]
@@ -51,8 +50,8 @@ def _own_home(monkeypatch: pytest.MonkeyPatch, checked_home: Path) -> None:
 
 @pytest.mark.parametrize("card", CARDS, ids=named)
 def test_card_builds(card: Card) -> None:
-    generator = generator_spec_of(owner_of(card, "generator"))
-    encoder = encoder_spec_of(owner_of(card, "encoder"))
+    generator = lender_of(card, "generator").generator
+    encoder = lender_of(card, "encoder").encoder
     assert generator is not None
     with torch.device("meta"):
         assert sum(parameter.numel() for parameter in Generator(generator).parameters()) > 0
@@ -111,7 +110,7 @@ def test_spec_of_a_card_gives_the_published_tensors(name: str) -> None:
 
 def published_shapes(card: Card) -> dict[str, tuple[int, ...]]:
     """Names and shapes of a card's tensors as its file would hold them."""
-    generator, encoder = generator_spec_of(card), encoder_spec_of(card)
+    generator, encoder = card.generator, card.encoder
     assert generator is not None
     with torch.device("meta"):
         state = Generator(generator).state_dict()
@@ -119,14 +118,15 @@ def published_shapes(card: Card) -> dict[str, tuple[int, ...]]:
         if encoder is None:
             return {f"decoder.{key}": tuple(tensor.shape) for key, tensor in shapes.items()}
         network = build_encoder(encoder, generator.n_styles, generator.style_dim)
-        theirs = publish(network.state_dict(), encoder_rows(encoder, generator.n_styles))
+        state = {key: value for key, value in network.state_dict().items() if key != "latent_avg"}
+        theirs = publish(state, encoder_rows(encoder, generator.n_styles))
     both = {f"encoder.{k}": t for k, t in theirs.items()} | {f"decoder.{k}": t for k, t in shapes.items()}
     return {key: tuple(tensor.shape) for key, tensor in both.items()}
 
 
 @pytest.mark.parametrize("card", BUNDLED, ids=named)
 def test_bundled_files_explain_themselves(card: Card) -> None:
-    specs = {"encoder": encoder_spec_of(card), "generator": generator_spec_of(card)}
+    specs = {"encoder": card.encoder, "generator": card.generator}
     assert card.commercial_ok and card.rank < min((other.rank for other in PUBLISHED), default=1)
     assert {weight.role for weight in card.weights} == set(card.roles)
     for weight in card.weights:
@@ -143,7 +143,7 @@ def test_bundled_files_explain_themselves(card: Card) -> None:
 
 @pytest.mark.parametrize("card", [card for card in BUNDLED if not card.encoder], ids=named)
 def test_bundled_generator_draws(card: Card) -> None:
-    generator, _ = load_generator(card, CPU, torch.float32)
+    generator, _ = load_generator(resolve(card), CPU, torch.float32)
     z = torch.randn(2, generator.spec.z_dim, generator=torch.Generator().manual_seed(0))
     pictures = to_uint8(generator(generator.map(z), "fixed"))
     assert all(picture.std() > 10 for picture in pictures)
@@ -171,11 +171,11 @@ def test_bundled_encoder_runs_in_both_precisions(card: Card) -> None:
     face = Image.open(ROOT / "tests" / "data" / "face_15009.webp").convert("RGB")
     results = []
     for dtype in (torch.float32, torch.bfloat16):
-        model = load_model(card, CPU, dtype)
+        model = load_model(resolve(card), CPU, dtype)
         side = model.encoder_spec.input_size
         picture = np.asarray(face.resize((side, side), Image.Resampling.BILINEAR))
-        codes = model.network.encode(FEEDS[card.input.kind].feed([encoder_input(card, picture)]).to(dtype))
-        results.append(to_uint8(model.network.generator(codes, "fixed"))[0].astype(int))
+        codes = model.encoder(ENCODER_INPUTS[card.input.kind].batch([encoder_input(card, picture)]).to(dtype))
+        results.append(to_uint8(model.generator(codes, "fixed"))[0].astype(int))
     exact, rough = results
     goal = np.asarray(face.resize(exact.shape[1::-1], Image.Resampling.BILINEAR)).astype(int)
     assert np.abs(exact - rough).mean() < 6
@@ -187,7 +187,7 @@ def test_bundled_encoder_runs_in_both_precisions(card: Card) -> None:
 @pytest.mark.parametrize("card", [card for card in BUNDLED if "invert" in card.tasks], ids=named)
 def test_bundled_model_finds_a_face_in_a_photograph(card: Card, tmp_path: Path) -> None:
     """NASA portrait of Eileen Collins, public domain, part of scikit-image."""
-    from pixel2style2pixel_cli.face.detect import load_detector
+    from pixel2style2pixel_cli.face.detectors import load_detector
 
     data = pytest.importorskip("skimage.data")
     Image.fromarray(data.astronaut()).save(tmp_path / "photo.png")

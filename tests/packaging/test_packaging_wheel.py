@@ -94,7 +94,8 @@ def test_sdist_is_enough_to_build_and_test(built: Built, tmp_path: Path) -> None
     with tarfile.open(built.sdist) as archive:
         archive.extractall(tmp_path, filter="data")
     (source,) = tmp_path.iterdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "tests/conftest.py", "tests/data"):
+    pages = ("README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "docs/commands.md", "benchmarks/README.md")
+    for name in ("pyproject.toml", *pages, "tests/conftest.py", "tests/data"):
         assert (source / name).exists(), name
     assert {p.relative_to(source / "models").as_posix() for p in (source / "models").rglob("*") if p.is_file()} == (
         model_files()

@@ -13,9 +13,8 @@ from pixel2style2pixel_cli.losses.identity import IdentityLoss, crop_face
 from pixel2style2pixel_cli.losses.w_norm import w_norm
 from pixel2style2pixel_cli.networks.e4e import E4EEncoder
 from pixel2style2pixel_cli.networks.faceid import FaceRecogniser
-from pixel2style2pixel_cli.networks.psp import EncoderKind, EncoderSpec
 from pixel2style2pixel_cli.networks.registry import build_encoder
-from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import EncoderKind, EncoderSpec, GeneratorSpec
 
 # Through fifty layers of PReLU, signs near zero flip with the order of summation: against the same gradients in
 # float64 the golden ones are off by up to 1.7e-3 (relative root mean square), ours by up to 1.1e-3.

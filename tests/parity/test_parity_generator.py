@@ -141,8 +141,7 @@ def parameters(module: torch.nn.Module) -> int:
     ],
 )
 def test_parameter_counts(resolution: int, multiplier: int, generator: int, discriminator: int) -> None:
-    from pixel2style2pixel_cli.networks.discriminator import DiscriminatorSpec
-    from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
+    from pixel2style2pixel_cli.networks.specs import DiscriminatorSpec, GeneratorSpec
 
     with torch.device("meta"):
         assert parameters(Generator(GeneratorSpec(resolution=resolution, channel_multiplier=multiplier))) == generator

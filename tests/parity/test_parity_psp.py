@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -21,8 +23,9 @@ from torch import Tensor
 
 from pixel2style2pixel_cli.convert.layout import convert_checkpoint
 from pixel2style2pixel_cli.engine.mixing import mix_rows
-from pixel2style2pixel_cli.networks.psp import PSP, EncoderKind
+from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.registry import build_encoder
+from pixel2style2pixel_cli.networks.specs import EncoderKind
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 
 
@@ -45,7 +48,14 @@ def published(
     }
 
 
-def converted_model(checkpoint: dict[str, object], kind: EncoderKind) -> PSP:
+class Drawing(NamedTuple):
+    """An encoder and the generator that draws its codes."""
+
+    encoder: Encoder
+    generator: Generator
+
+
+def converted_model(checkpoint: dict[str, object], kind: EncoderKind) -> Drawing:
     converted = convert_checkpoint(checkpoint)
     assert converted.encoder is not None
     assert converted.encoder_spec is not None
@@ -53,14 +63,10 @@ def converted_model(checkpoint: dict[str, object], kind: EncoderKind) -> PSP:
     generator = loaded(Generator(converted.generator_spec), converted.generator)
     with torch.device("meta"):
         encoder = build_encoder(converted.encoder_spec, generator.spec.n_styles, generator.spec.style_dim)
-    tensors = dict(converted.encoder)
-    latent_avg = tensors.pop("latent_avg")
-    model = PSP(loaded(encoder, tensors), generator)
-    model.latent_avg.copy_(latent_avg)
-    return model.eval()
+    return Drawing(loaded(encoder, converted.encoder).eval(), generator.eval())
 
 
-def check_mixing(numbers: Golden, model: PSP, codes: Tensor, style: Tensor, rows: list[int], alpha: float) -> None:
+def check_mixing(numbers: Golden, model: Drawing, codes: Tensor, style: Tensor, rows: list[int], alpha: float) -> None:
     """The rows of a mask blended with a style, replaced by it, and set to zero."""
     blended, replaced = (mix_rows(codes, style, rows, share) for share in (alpha, 1.0))
     zeroed = mix_rows(codes, torch.zeros_like(codes), rows, 1.0)
@@ -88,7 +94,7 @@ def test_psp_gives_the_published_pictures(
     n_styles = 18 if resolution == 1024 else 14
     shapes = encoder_layout(n_styles, channels)
     model = converted_model(published(shapes, resolution, "GradualStyleEncoder", (n_styles, 512)), "psp")
-    codes = model.encode(picture("x", (batch, channels, 256, 256), onehot=channels == 19))
+    codes = model.encoder(picture("x", (batch, channels, 256, 256), onehot=channels == 19))
     numbers.check("latents", codes)
     image = model.generator(codes)
     numbers.check("image_full", image)
@@ -104,7 +110,7 @@ def test_psp_gives_the_published_pictures(
 def test_e4e_gives_the_published_pictures() -> None:
     numbers = golden("e4e_forward_256")
     model = converted_model(published(encoder_layout(14), 256, "Encoder4Editing", (14, 512)), "e4e")
-    codes = model.encode(picture("x", (2, 3, 256, 256)))
+    codes = model.encoder(picture("x", (2, 3, 256, 256)))
     numbers.check("latents", codes)
     numbers.check("image256", model.generator(codes))
 
@@ -115,11 +121,11 @@ def test_encoder_into_w_and_an_average_of_one_row() -> None:
     numbers, image = golden("psp_into_w_256"), picture("x", (2, 3, 256, 256))
     checkpoint = published(layout("psp_into_w", "encoder."), 256, "BackboneEncoderUsingLastLayerIntoW", (1, 512))
     model = converted_model(checkpoint, "psp_w")
-    codes = model.encode(image)
+    codes = model.encoder(image)
     numbers.check("latents", codes)
     numbers.check("image256", model.generator(codes))
     checkpoint = published(encoder_layout(14), 256, "GradualStyleEncoder", (512,), "golden.b")
     model = converted_model(checkpoint, "psp")
-    codes = model.encode(image)
+    codes = model.encoder(image)
     numbers.check("avg1d.latents", codes)
     numbers.check("avg1d.image256", model.generator(codes))

@@ -12,7 +12,7 @@ import pytest
 
 from pixel2style2pixel_cli.errors import MissingError
 from pixel2style2pixel_cli.events import ImageDone, Notice, Progress, Status, Summary
-from pixel2style2pixel_cli.output import Look, Output, ReaderGone
+from pixel2style2pixel_cli.output import Output, ReaderGone, ReportOptions
 from pixel2style2pixel_cli.wording import aligned, clean, duration, file_size, record_lines
 
 
@@ -35,11 +35,11 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make(
-    look: Look | None = None, *, terminal: bool = False, clock: Callable[[], float] = lambda: 0.0
+    report: ReportOptions | None = None, *, terminal: bool = False, clock: Callable[[], float] = lambda: 0.0
 ) -> tuple[Output, io.StringIO, io.StringIO]:
     stream = Terminal if terminal else io.StringIO
     out, err = stream(), stream()
-    return Output(look, stdout=out, stderr=err, clock=clock), out, err
+    return Output(report, stdout=out, stderr=err, clock=clock), out, err
 
 
 def done(name: str, status: Status = "ok", **fields: object) -> ImageDone:
@@ -75,7 +75,7 @@ def test_colours(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    output, out, err = make(Look(colour=colour), terminal=terminal)  # type: ignore[arg-type]
+    output, out, err = make(ReportOptions(colour=colour), terminal=terminal)  # type: ignore[arg-type]
     output.error(MissingError("a", "b"))
     output.table(("name", "size"), [("x", "1")])
     assert ("\x1b[" in err.getvalue()) is coloured
@@ -101,11 +101,13 @@ def test_progress_in_bytes_is_read_as_sizes() -> None:
     assert err.getvalue() == "w.pt: 12.3 MB/1.2 GB after 10.0 s\nw.pt: 22.0 MB after 20.0 s\n"
 
 
-@pytest.mark.parametrize("look", [Look(mode="json"), Look(mode="quiet", verbosity=-1), Look(dry_run=True)])
+@pytest.mark.parametrize(
+    "report", [ReportOptions(mode="json"), ReportOptions(mode="quiet", verbosity=-1), ReportOptions(dry_run=True)]
+)
 @pytest.mark.parametrize("terminal", [True, False])
-def test_no_progress_in_json_quiet_and_dry_runs(look: Look, terminal: bool) -> None:
+def test_no_progress_in_json_quiet_and_dry_runs(report: ReportOptions, terminal: bool) -> None:
     now = [0.0]
-    output, out, err = make(look, terminal=terminal, clock=lambda: now[0])
+    output, out, err = make(report, terminal=terminal, clock=lambda: now[0])
     for second in range(0, 100, 20):
         now[0] = float(second)
         output.on_event(Progress(done=second, total=100, label="invert"))
@@ -115,7 +117,7 @@ def test_no_progress_in_json_quiet_and_dry_runs(look: Look, terminal: bool) -> N
 @pytest.mark.parametrize(("columns", "bar"), [("100", True), ("40", False)])
 def test_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: str, bar: bool) -> None:
     monkeypatch.setenv("COLUMNS", columns)
-    output, out, err = make(Look(verbosity=1), terminal=True)
+    output, out, err = make(ReportOptions(verbosity=1), terminal=True)
     output.on_event(Progress(done=0, total=2, label="[red]invert"))
     output.on_event(done("[bold]a.jpg", output="out/a.png"))
     output.on_event(Progress(done=2, total=2, label="[red]invert"))
@@ -130,7 +132,7 @@ def test_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: str, bar: b
 
 
 def test_verbose_lines() -> None:
-    output, _, err = make(Look(verbosity=2))
+    output, _, err = make(ReportOptions(verbosity=2))
     output.on_event(done("a.jpg", face=1, output="o/a.png", seconds=0.0841, aligned=False, metrics={"lpips": 0.25}))
     output.on_event(done("b.jpg", "skipped", output="o/b.png"))
     output.on_event(summary(skipped=1, peak_bytes=812_000_000, busy_share=0.873))
@@ -150,7 +152,7 @@ def test_skipped_file_of_another_recipe_is_a_warning() -> None:
 
 
 def test_inputs_without_a_face_are_listed_at_the_end() -> None:
-    output, _, err = make(Look(target="out"))
+    output, _, err = make(ReportOptions(target="out"))
     for number in range(13):
         output.on_event(done(f"{number}.jpg", "no_face", message="no face found"))
     assert err.getvalue() == ""
@@ -162,14 +164,14 @@ def test_inputs_without_a_face_are_listed_at_the_end() -> None:
 
 
 def test_summary_is_printed_once() -> None:
-    output, out, _ = make(Look(mode="json"))
+    output, out, _ = make(ReportOptions(mode="json"))
     output.on_event(summary(failed=1))
     assert output.finish(summary(failed=1)) == 3
     assert len(out.getvalue().splitlines()) == 1
 
 
 def test_json_carries_any_name() -> None:
-    output, out, _ = make(Look(mode="json"))
+    output, out, _ = make(ReportOptions(mode="json"))
     name = "é\udcff\n\x1b.jpg"
     output.on_event(done(name, output=name))
     assert out.getvalue().isascii() and out.getvalue().count("\n") == 1
@@ -180,7 +182,7 @@ def test_a_reader_that_left_interrupts() -> None:
     output = Output(stdout=Closed(), stderr=io.StringIO())
     with pytest.raises(ReaderGone):
         output.json_line({})
-    assert output.reader_gone and issubclass(ReaderGone, KeyboardInterrupt)
+    assert output.stdout.gone and issubclass(ReaderGone, KeyboardInterrupt)
 
 
 def test_messages_nobody_reads_do_not_stop_the_work() -> None:

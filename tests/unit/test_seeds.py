@@ -41,9 +41,9 @@ def test_seeds_come_in_the_order_given_and_once(given: list[int | str], seeds: t
         ("\u0663", "is not a whole number"),
         (str(2**63), "is not a whole number from 0 to 9223372036854775807"),
         ("9" * 5000, "is not a whole number from 0 to 9223372036854775807"),
-        ("7-3", "the seeds 7-3 are no range"),
-        (f"0-{MOST_SEEDS}", "are more than 10000 style samples"),
-        (f"0-{2**62}", "are more than 10000 style samples"),
+        ("7-3", "the seeds 7-3 are not a valid range"),
+        (f"0-{MOST_SEEDS}", "asks for more than 10000 styles"),
+        (f"0-{2**62}", "asks for more than 10000 styles"),
     ],
 )
 def test_what_is_no_seed_is_named(text: str, message: str) -> None:

@@ -10,7 +10,7 @@ from pixel2style2pixel_cli.convert.layout import convert_checkpoint, detect_layo
 from pixel2style2pixel_cli.convert.psp import convert_psp
 from pixel2style2pixel_cli.errors import IntegrityError
 from pixel2style2pixel_cli.events import Event
-from pixel2style2pixel_cli.networks.psp import EncoderKind
+from pixel2style2pixel_cli.networks.specs import EncoderKind
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_zoo import ENCODER, GENERATOR
 
-from pixel2style2pixel_cli.convert.install import METADATA_KEY
 from pixel2style2pixel_cli.engine.loading import load_generator, load_generator_file, load_model
 from pixel2style2pixel_cli.errors import IntegrityError
-from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import GeneratorSpec
+from pixel2style2pixel_cli.weights.header import METADATA_KEY
 from pixel2style2pixel_cli.zoo.cards import load_card
+from pixel2style2pixel_cli.zoo.resolve import resolve
 
 CPU = torch.device("cpu")
 
@@ -27,28 +28,29 @@ def zoo(tiny_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def test_a_card_becomes_a_model(zoo: Path) -> None:
-    model = load_model(load_card(zoo / "tiny-invert"), CPU, torch.float32)
+    model = load_model(resolve(load_card(zoo / "tiny-invert")), CPU, torch.float32)
     assert (model.encoder_spec, model.generator_spec) == (ENCODER, GENERATOR)
-    assert not model.network.training and not any(p.requires_grad for p in model.network.parameters())
-    assert not any(t.is_meta for t in model.network.state_dict().values())
+    for network in (model.encoder, model.generator):
+        assert not network.training and not any(p.requires_grad for p in network.parameters())
+        assert not any(t.is_meta for t in network.state_dict().values())
     stored = load_file(zoo / "tiny-invert" / "encoder.safetensors")
-    assert torch.equal(model.network.latent_avg, stored["latent_avg"])
-    state = model.network.encoder.state_dict()
-    assert all(torch.equal(state[key], value) for key, value in stored.items() if key != "latent_avg")
+    state = model.encoder.state_dict()
+    assert state.keys() == stored.keys() and all(torch.equal(state[key], value) for key, value in stored.items())
     assert model.label == f"tiny-invert@{model.weights_sha256['encoder'][:4]}"
-    codes = model.network.encode(torch.zeros(1, 3, 32, 32))
-    assert torch.isfinite(model.network.generator(codes)).all()
+    codes = model.encoder(torch.zeros(1, 3, 32, 32))
+    assert torch.isfinite(model.generator(codes)).all()
 
 
 def test_bfloat16_reaches_every_floating_tensor(zoo: Path) -> None:
-    network = load_model(load_card(zoo / "tiny-invert"), CPU, torch.bfloat16).network
-    assert {t.dtype for t in network.state_dict().values() if t.is_floating_point()} == {torch.bfloat16}
-    assert torch.isfinite(network.encode(torch.zeros(1, 3, 32, 32, dtype=torch.bfloat16))).all()
+    model = load_model(resolve(load_card(zoo / "tiny-invert")), CPU, torch.bfloat16)
+    states = (model.encoder.state_dict(), model.generator.state_dict())
+    assert {t.dtype for state in states for t in state.values() if t.is_floating_point()} == {torch.bfloat16}
+    assert torch.isfinite(model.encoder(torch.zeros(1, 3, 32, 32, dtype=torch.bfloat16))).all()
 
 
 def test_one_generator_by_card_by_the_card_that_uses_it_and_by_file(zoo: Path) -> None:
-    by_card, digest = load_generator(load_card(zoo / "tiny-generator"), CPU, torch.float32)
-    by_user, same = load_generator(load_card(zoo / "tiny-invert"), CPU, torch.float32)
+    by_card, digest = load_generator(resolve(load_card(zoo / "tiny-generator")), CPU, torch.float32)
+    by_user, same = load_generator(resolve(load_card(zoo / "tiny-invert")), CPU, torch.float32)
     by_file, again = load_generator_file(zoo / "tiny-generator" / "generator.safetensors", CPU, torch.float32)
     assert digest == same == again
     codes = torch.randn(1, GENERATOR.n_styles, GENERATOR.style_dim)
@@ -57,7 +59,8 @@ def test_one_generator_by_card_by_the_card_that_uses_it_and_by_file(zoo: Path) -
 
 def rewritten(zoo: Path, folder: Path, role: str = "generator", drop: str = "", **changes: object) -> Path:
     source = zoo / ("tiny-generator" if role == "generator" else "tiny-invert") / f"{role}.safetensors"
-    content: dict[str, object] = {"kind": role, "digest": "d", "spec": {"resolution": 32}} | changes
+    content: dict[str, object] = {"kind": role, "spec": {"resolution": 32}} | changes
+    content |= {"digest": "d", "licence": "mit", "source_sha256": ""}
     state = {key: value for key, value in load_file(source).items() if key != drop}
     save_file(state, folder / "x.safetensors", metadata={METADATA_KEY: json.dumps(content)})
     return folder / "x.safetensors"
@@ -69,7 +72,7 @@ def test_files_that_are_something_else(zoo: Path, tmp_path: Path) -> None:
 
     with pytest.raises(IntegrityError, match="weights of kind encoder, expected generator"):
         load(rewritten(zoo, tmp_path, "encoder"))
-    with pytest.raises(IntegrityError, match="unknown to this version"):
+    with pytest.raises(IntegrityError, match="colour is not a known key"):
         load(rewritten(zoo, tmp_path, spec={"resolution": 32, "colour": "red"}))
     with pytest.raises(IntegrityError, match="does not fit"):
         load(rewritten(zoo, tmp_path, spec={"resolution": 64}))

@@ -16,14 +16,14 @@ from tiny_zoo import ENCODER, GENERATOR
 
 from pixel2style2pixel_cli.engine.loading import load_model
 from pixel2style2pixel_cli.errors import IntegrityError, UsageError
-from pixel2style2pixel_cli.networks.psp import HEADS, PSP
+from pixel2style2pixel_cli.networks.families import HEADS
 from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.training.config import EncoderLosses, EncoderTraining, TaskData
 from pixel2style2pixel_cli.training.data import Batch
 from pixel2style2pixel_cli.training.encoder import EncoderTrainer, fit_channels
 from pixel2style2pixel_cli.zoo.cards import load_card
-from pixel2style2pixel_cli.zoo.find import installed_files, owner_of
+from pixel2style2pixel_cli.zoo.resolve import locate, resolve
 
 CPU = torch.device("cpu")
 
@@ -54,9 +54,10 @@ def write_encoder(folder: Path, *, with_heads: bool) -> None:
 
 def test_a_model_has_its_own_trunk_and_the_heads_it_names(zoo: Path) -> None:
     card = load_card(zoo / "tiny-superres")
-    assert owner_of(card, "heads").name == "tiny-invert" and owner_of(card, "encoder") is card
-    model = load_model(card, CPU, torch.float32)
-    found = model.network.encoder.state_dict()
+    installed = resolve(card)
+    assert installed.parts["heads"].name == "tiny-invert" and installed.parts["encoder"] is card
+    model = load_model(installed, CPU, torch.float32)
+    found = model.encoder.state_dict()
     lent = load_file(zoo / "tiny-invert" / "encoder.safetensors")
     own = load_file(zoo / "tiny-superres" / "encoder.safetensors")
     for key, value in found.items():
@@ -67,26 +68,26 @@ def test_a_model_has_its_own_trunk_and_the_heads_it_names(zoo: Path) -> None:
 
 def test_without_the_lender_the_model_is_not_installed(zoo: Path) -> None:
     (zoo / "tiny-invert" / "encoder.safetensors").unlink()
-    assert installed_files(load_card(zoo / "tiny-superres")) is None
+    assert locate(load_card(zoo / "tiny-superres")) is None
 
 
 def test_a_lender_without_an_encoder_is_refused(zoo: Path) -> None:
     card = dataclasses.replace(load_card(zoo / "tiny-superres"), heads_model="tiny-generator")
     with pytest.raises(UsageError, match="takes its heads from tiny-generator, which has none"):
-        installed_files(card)
+        locate(card)
 
 
 def test_heads_in_both_files_are_refused(zoo: Path, task_zoo: Path) -> None:
     shutil.copyfile(task_zoo / "tiny-superres" / "encoder.safetensors", zoo / "tiny-superres" / "encoder.safetensors")
     write_encoder(zoo / "tiny-superres", with_heads=True)
     with pytest.raises(IntegrityError, match="has heads of its own"):
-        load_model(load_card(zoo / "tiny-superres"), CPU, torch.float32)
+        load_model(resolve(load_card(zoo / "tiny-superres")), CPU, torch.float32)
 
 
 def test_a_file_without_heads_needs_a_lender(zoo: Path) -> None:
     card = dataclasses.replace(load_card(zoo / "tiny-superres"), heads_model=None)
     with pytest.raises(IntegrityError, match="does not fit"):
-        load_model(card, CPU, torch.float32)
+        load_model(resolve(card), CPU, torch.float32)
 
 
 def test_kept_heads_are_neither_trained_nor_exported(tmp_path: Path) -> None:
@@ -95,15 +96,16 @@ def test_kept_heads_are_neither_trained_nor_exported(tmp_path: Path) -> None:
         encoder=ENCODER, losses=EncoderLosses(l2=0, lpips=0, id=0, code=1), task=TaskData(heads="kept")
     )
     generator = Generator(GENERATOR)
-    teacher = PSP(build_encoder(ENCODER, GENERATOR.n_styles, GENERATOR.style_dim), generator)
+    teacher = build_encoder(ENCODER, GENERATOR.n_styles, GENERATOR.style_dim)
     trainer = EncoderTrainer(config, generator, CPU, teacher=teacher)
-    before = {key: value.clone() for key, value in trainer.network.encoder.state_dict().items()}
+    before = {key: value.clone() for key, value in trainer.encoder.state_dict().items()}
     trainer.step(Batch(torch.rand(2, 3, 32, 32), None, torch.ones(2, dtype=torch.bool)), 0)
-    after = trainer.network.encoder.state_dict()
+    after = trainer.encoder.state_dict()
     assert all(torch.equal(after[key], before[key]) for key in after if key.startswith(HEADS))
     assert not torch.equal(after["trunk.input_layer.0.weight"], before["trunk.input_layer.0.weight"])
-    (path,) = trainer.export(tmp_path)
-    assert not any(key.startswith(HEADS) for key in load_file(path))
+    own, heads = (load_file(path) for path in trainer.export(tmp_path))
+    assert not any(key.startswith(HEADS) for key in own) and all(key.startswith(HEADS) for key in heads)
+    assert own.keys() | heads.keys() == after.keys()
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4, 19])

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixel2style2pixel_cli.face.detect import Detector, load_detector
+from pixel2style2pixel_cli.face.detect import Detector
+from pixel2style2pixel_cli.face.detectors import load_detector
 
 DATA = Path(__file__).parents[2] / "data"
 

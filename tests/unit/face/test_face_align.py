@@ -27,7 +27,7 @@ def template(centre: tuple[float, float], side: float, turn: float = 0.0) -> np.
 
 
 def plain_ffhq(image: np.ndarray, points: np.ndarray, output: int, transform: int) -> np.ndarray:
-    """Section 5 of methods.md, step by step and without care for speed."""
+    """The rule of methods.md 5, step by step and without care for speed."""
     from scipy import ndimage
 
     left, right = points[36:42].mean(0), points[42:48].mean(0)

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from pixel2style2pixel_cli.errors import NoFaceError, UsageError
-from pixel2style2pixel_cli.face.detect import Face, best_first, choose_faces, load_detector, rank
+from pixel2style2pixel_cli.face.detect import Face, best_first, choose_faces, far_weaker, rank
+from pixel2style2pixel_cli.face.detectors import load_detector
 
 
 def face(left: float, size: float, score: float) -> Face:
     return Face(box=(left, 10.0, left + size, 10.0 + size), score=score, points=np.zeros((68, 2)))
 
 
-FACES = best_first([face(0, 50, 2.0), face(200, 52, 0.1), face(400, 90, 1.2), face(100, 120, 0.0)])
+FACES = best_first([face(0, 50, 2.0), face(200, 52, 0.35), face(400, 90, 1.2), face(100, 120, 0.3)])
+SOME_WEAK = best_first([face(0, 50, 2.0), face(200, 89, 0.12), face(400, 90, 0.4), face(100, 400, -0.1)])
 
 
 def chosen(choice: str) -> list[tuple[int, float]]:
@@ -53,10 +55,27 @@ def test_choices(choice: str, expected: list[tuple[int, float]]) -> None:
     assert chosen(choice) == expected
 
 
+def test_of_several_those_far_weaker_than_the_best_are_left_out() -> None:
+    assert [found.score for found in SOME_WEAK] == [2.0, 0.4, 0.12, -0.1]
+    for choice, scores in (("all", [2.0, 0.4]), ("left-to-right", [2.0, 0.4])):
+        assert [found.score for _, found in choose_faces(SOME_WEAK, choice)] == scores
+    assert [(index, found.score) for index, found in far_weaker(SOME_WEAK)] == [(2, 0.12), (3, -0.1)]
+    assert len(choose_faces(SOME_WEAK, "all", every=True)) == 4
+    assert choose_faces(SOME_WEAK, "2")[0][1].score == 0.12, "a face asked for by its number is taken"
+    assert choose_faces(SOME_WEAK, "largest")[0][1].score == -0.1
+
+
+def test_faces_that_are_all_weak_are_kept() -> None:
+    dark = best_first([face(0, 50, 0.15), face(100, 50, 0.05), face(200, 50, 0.1)])
+    assert far_weaker(dark) == []
+    assert len(choose_faces(dark, "all")) == 3
+    assert far_weaker([]) == []
+
+
 def test_index_out_of_range_is_a_missing_face() -> None:
-    with pytest.raises(NoFaceError, match="face 4 asked for, 4 faces were found") as caught:
+    with pytest.raises(NoFaceError, match="there is no face 4: 4 faces were found") as caught:
         choose_faces(FACES, "4")
-    assert "--face 0 to 3" in caught.value.hint
+    assert "--list-faces" in caught.value.hint
 
 
 @pytest.mark.parametrize("choice", ["best", "all", "0"])

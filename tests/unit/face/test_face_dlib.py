@@ -12,7 +12,8 @@ from PIL import Image
 
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError, ShapeError
 from pixel2style2pixel_cli.face import dlib_detector
-from pixel2style2pixel_cli.face.detect import Detector, Face, choose_faces, load_detector, rank
+from pixel2style2pixel_cli.face.detect import Detector, Face, choose_faces, rank
+from pixel2style2pixel_cli.face.detectors import load_detector
 from pixel2style2pixel_cli.face.dlib_detector import DlibDetector
 
 
@@ -31,6 +32,7 @@ def test_astronaut_false_face_of_equal_size_does_not_win(detector: Detector, ast
     assert false.score == pytest.approx(0.12, abs=0.05)
     assert rank(best) > 8 * rank(false)
     assert choose_faces(found, "best")[0][1] is best
+    assert len(found) > 1 and choose_faces(found, "all") == [(0, best)], "the badge on the suit is no second face"
 
 
 @pytest.mark.parametrize("enlarged", [1.1, 1.25, 1.6, 2.0])

@@ -113,7 +113,7 @@ def test_folder_in_the_way(tmp_path: Path) -> None:
 def test_file_where_a_folder_is_needed(tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(b"text")
     for target in (tmp_path / "out" / "x.png", tmp_path / "out" / "sub" / "x.png"):
-        with pytest.raises(OutputError, match="not a folder"):
+        with pytest.raises(OutputError, match="is a file or lies below one"):
             write_atomic(target, b"1")
     assert left_in(tmp_path) == {"out": b"text"}
 

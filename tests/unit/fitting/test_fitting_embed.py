@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixel2style2pixel_cli.fitting.embed import embed, reconstruction_loss
-from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import GeneratorSpec
+from pixel2style2pixel_cli.networks.stylegan2 import Generator
 
 SPEC = GeneratorSpec(resolution=16, style_dim=8, z_dim=8, channel_multiplier=1 / 32, channel_max=16, mapping_layers=1)
 

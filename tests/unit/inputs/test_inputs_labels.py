@@ -152,7 +152,7 @@ def test_unknown_colours_are_named() -> None:
 def test_photographs_are_told_apart(grey: bool) -> None:
     photo = np.array(Image.open(FACES[0]).convert("L" if grey else "RGB"))
     error = failure(photo, CELEBAMASK_19)
-    assert "is no label map" in error.message and "PNG" in error.hint
+    assert "is not a label map" in error.message and "PNG" in error.hint
 
 
 def test_one_hot_refuses_classes_beyond_the_last() -> None:

@@ -58,7 +58,10 @@ def test_no_trunk(tiny: Tiny, tmp_path: Path) -> None:
         (b"<!doctype html>", "cannot be read"),
         (torch.zeros(3), "holds Tensor"),
         ({"features.0.weight": torch.zeros(2, 3, 1, 1)}, r"lacks features\.0\.bias"),
-        ({"features.0.weight": torch.zeros(2, 9, 1, 1), "features.0.bias": torch.zeros(2)}, "trunk of other sizes"),
+        (
+            {"features.0.weight": torch.zeros(2, 9, 1, 1), "features.0.bias": torch.zeros(2)},
+            "have other sizes than expected",
+        ),
     ],
 )
 def test_another_file(tiny: Tiny, tmp_path: Path, content: object, message: str) -> None:

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from pixel2style2pixel_cli.errors import ShapeError, UsageError
-from pixel2style2pixel_cli.networks.discriminator import Discriminator, DiscriminatorSpec, minibatch_stddev
+from pixel2style2pixel_cli.networks.discriminator import Discriminator, minibatch_stddev
+from pixel2style2pixel_cli.networks.specs import DiscriminatorSpec
 
 SPEC = DiscriminatorSpec(resolution=16, channel_multiplier=1 / 64, channel_max=8)
 

@@ -11,10 +11,11 @@ from torch import nn
 from pixel2style2pixel_cli.errors import ShapeError, UsageError
 from pixel2style2pixel_cli.networks.e4e import E4EEncoder
 from pixel2style2pixel_cli.networks.faceid import FaceRecogniser
-from pixel2style2pixel_cli.networks.irse import DEPTHS, IRSETrunk, IRUnit
-from pixel2style2pixel_cli.networks.psp import PSP, EncoderKind, EncoderSpec, PSPEncoder, level_of_row
-from pixel2style2pixel_cli.networks.registry import ENCODERS, build_encoder
-from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec
+from pixel2style2pixel_cli.networks.families import ENCODER_FAMILIES
+from pixel2style2pixel_cli.networks.irse import IRSETrunk, IRUnit
+from pixel2style2pixel_cli.networks.psp import PSPEncoder
+from pixel2style2pixel_cli.networks.registry import build_encoder
+from pixel2style2pixel_cli.networks.specs import DEPTHS, EncoderKind, EncoderSpec, level_of_row
 
 
 def spec_of(kind: EncoderKind = "psp", size: int = 32, channels: int = 3) -> EncoderSpec:
@@ -23,13 +24,14 @@ def spec_of(kind: EncoderKind = "psp", size: int = 32, channels: int = 3) -> Enc
     )
 
 
-@pytest.mark.parametrize("kind", ENCODERS)
+@pytest.mark.parametrize("kind", ENCODER_FAMILIES)
 @pytest.mark.parametrize(("size", "channels"), [(32, 3), (64, 1)])
 def test_codes_have_the_generators_rows(kind: EncoderKind, size: int, channels: int) -> None:
     encoder = build_encoder(spec_of(kind, size, channels), 9, 5).eval()
-    codes = encoder(torch.randn(2, channels, size, size))
-    assert codes.shape == (2, 1 if kind == "psp_w" else 9, 5)
-    assert torch.isfinite(codes).all()
+    x = torch.randn(2, channels, size, size)
+    assert encoder.offsets(x).shape == (2, 1 if kind == "psp_w" else 9, 5)
+    assert encoder(x).shape == (2, 9, 5)
+    assert torch.isfinite(encoder(x)).all()
 
 
 def test_other_sizes_are_refused_instead_of_folded_into_the_batch() -> None:
@@ -79,14 +81,12 @@ def test_e4e_and_psp_have_the_same_tensors_and_other_codes() -> None:
 
 
 def test_codes_are_offsets_from_the_average() -> None:
-    generator = Generator(GeneratorSpec(resolution=16, style_dim=5, channel_max=4, mapping_layers=1))
-    for kind in ENCODERS:
-        network = PSP(build_encoder(spec_of(kind), generator.spec.n_styles, 5), generator).eval()
-        network.latent_avg.copy_(torch.randn(6, 5))
+    for kind in ENCODER_FAMILIES:
+        encoder = build_encoder(spec_of(kind), 6, 5).eval()
+        encoder.latent_avg.copy_(torch.randn(6, 5))
         x = torch.randn(2, 3, 32, 32)
-        codes = network.encode(x)
-        assert codes.shape == (2, 6, 5)
-        torch.testing.assert_close(codes, network.encoder(x) + network.latent_avg)
+        assert encoder(x).shape == (2, 6, 5)
+        torch.testing.assert_close(encoder(x), encoder.offsets(x) + encoder.latent_avg)
 
 
 def test_trunk_halves_the_side_four_times() -> None:
@@ -124,11 +124,12 @@ def test_recogniser_takes_112_pixels_only() -> None:
     [
         ({"kind": "restyle"}, "unknown encoder kind 'restyle'"),
         ({"input_size": 100}, "encoder input size is 100"),
-        ({"input_size": 16}, "expected a power of two from 32 on"),
+        ({"input_size": 16}, "expected a power of two from 32 to 4096"),
         ({"units": (1, 2, 3)}, "four stages"),
-        ({"widths": (8, 8, 8, 0)}, "must be positive"),
-        ({"input_channels": 0}, "must be positive"),
-        ({"head_width": 0}, "must be positive"),
+        ({"widths": (8, 8, 8, 0)}, "encoder widths of 0, expected 1 to 4096"),
+        ({"input_channels": 0}, "expected 1 to 4096"),
+        ({"head_width": 10**8}, "encoder widths of 100000000, expected 1 to 4096"),
+        ({"units": (100_000_000, 1, 1, 1)}, "encoder units of 100000000, expected 1 to 200"),
     ],
 )
 def test_nonsense_is_refused(values: dict[str, Any], message: str) -> None:

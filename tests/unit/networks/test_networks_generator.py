@@ -11,7 +11,8 @@ from torch import Tensor
 
 from pixel2style2pixel_cli.errors import ShapeError, UsageError
 from pixel2style2pixel_cli.networks.layers import StyledConv, ToRGB
-from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec, NoiseMode, mix_styles
+from pixel2style2pixel_cli.networks.specs import GeneratorSpec
+from pixel2style2pixel_cli.networks.stylegan2 import Generator, NoiseMode, mix_styles
 
 SPEC = GeneratorSpec(resolution=32, style_dim=8, z_dim=6, channel_multiplier=1 / 16, channel_max=8, mapping_layers=2)
 
@@ -28,7 +29,7 @@ def generator() -> Generator:
 
 
 def styled_layers(network: Generator) -> list[tuple[torch.nn.Module, list[int]]]:
-    """Convolutions and steps to RGB in order, with the row each reads (methods 1.2)."""
+    """Convolutions and steps to RGB in order, with the row each reads (methods.md 1.2)."""
     layers: list[tuple[torch.nn.Module, list[int]]] = [(network.conv_first, [0]), (network.to_rgb_first, [1])]
     for i, block in enumerate(network.blocks):
         first = 2 * i + 1
@@ -176,13 +177,13 @@ def test_derived_sizes() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"resolution": 100}, "generator resolution is 100, expected a power of two from 8 on"),
+        ({"resolution": 100}, "generator resolution is 100, expected a power of two from 8 to 4096"),
         ({"resolution": 4}, "expected a power of two"),
         ({"resolution": -16}, "expected a power of two"),
-        ({"resolution": 64, "style_dim": 0}, "must be positive"),
-        ({"resolution": 64, "z_dim": -1}, "must be positive"),
-        ({"resolution": 64, "mapping_layers": 0}, "must be positive"),
-        ({"resolution": 64, "channel_multiplier": 0.0}, "must be positive"),
+        ({"resolution": 64, "style_dim": 0}, "generator widths of 0, expected 1 to 4096"),
+        ({"resolution": 64, "z_dim": 40_000}, "generator widths of 40000, expected 1 to 4096"),
+        ({"resolution": 64, "mapping_layers": 0}, "generator mapping layers of 0, expected 1 to 64"),
+        ({"resolution": 64, "channel_multiplier": float("nan")}, "channel multiplier is nan"),
         ({"resolution": 1024, "channel_multiplier": 1 / 32}, "no channels left"),
     ],
 )

@@ -9,18 +9,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pixel2style2pixel_cli.networks.irse import StridedPointwise
 from pixel2style2pixel_cli.networks.layers import (
     EqualLinear,
     ModulatedConv2d,
     Resample,
     StyledConv,
     ToRGB,
-    channel_table,
     pixel_norm,
     scaled_leaky_relu,
-    separable_taps,
     upfirdn2d,
 )
+from pixel2style2pixel_cli.networks.specs import channel_table
 
 TAPS = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=torch.float64)
 BLUR = torch.outer(TAPS, TAPS) / 64
@@ -142,14 +142,6 @@ def test_upfirdn_is_the_sum_over_the_kernel(up: int, down: int, pad: tuple[int, 
     torch.testing.assert_close(separate, slow_upfirdn(x, torch.outer(taps, taps), up, down, pad))
 
 
-def test_separable_kernels_are_recognised() -> None:
-    found = separable_taps(BLUR)
-    assert found is not None
-    torch.testing.assert_close(torch.outer(found, found), BLUR)
-    assert separable_taps(torch.randn(4, 4)) is None
-    assert separable_taps(TAPS) is TAPS
-
-
 @pytest.mark.parametrize(
     "resample", [Resample(up=2, pad=(2, 1), gain=4.0), Resample(pad=(2, 1)), Resample(down=2, pad=(1, 1))]
 )
@@ -195,3 +187,18 @@ def test_channel_table_is_the_published_one() -> None:
     assert [*channel_table(sizes, 2, 512).values()] == [512, 512, 512, 512, 512, 256, 128, 64, 32]
     assert [*channel_table(sizes, 1, 512).values()] == [512, 512, 512, 512, 256, 128, 64, 32, 16]
     assert [*channel_table(sizes[:6], 0.25, 256).values()] == [256, 256, 256, 128, 64, 32]
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_strided_pointwise_convolutions_learn_from_the_right_gradients(memory_format: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    layer = StridedPointwise(4, 8, 1, 2, bias=False)
+    x = torch.randn(2, 4, 8, 8).contiguous(memory_format=memory_format)
+    for _ in range(50):  # a write past a buffer shows after a few
+        layer.weight.grad = None
+        layer(x).square().sum().backward()
+    weight = layer.weight.detach().double().requires_grad_(True)
+    torch.einsum("oi,bihw->bohw", weight[..., 0, 0], x[..., ::2, ::2].double()).square().sum().backward()
+    torch.testing.assert_close(layer.weight.grad, weight.grad.float(), rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), torch.nn.functional.conv2d(x, layer.weight, stride=2))

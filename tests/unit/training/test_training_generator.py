@@ -26,19 +26,19 @@ from tiny_runs import (
 )
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.convert.digest import tensor_digest
-from pixel2style2pixel_cli.convert.install import METADATA_KEY
 from pixel2style2pixel_cli.engine.loading import load_generator_file
 from pixel2style2pixel_cli.files.pixels import to_uint8
 from pixel2style2pixel_cli.losses import pixel
 from pixel2style2pixel_cli.networks.discriminator import Discriminator
-from pixel2style2pixel_cli.networks.psp import EncoderKind
+from pixel2style2pixel_cli.networks.specs import EncoderKind
 from pixel2style2pixel_cli.training.cartoon import cartoon
 from pixel2style2pixel_cli.training.config import GeneratorLosses, GeneratorTraining
 from pixel2style2pixel_cli.training.data import Batch, PictureSource, held_out_batches, training_batches
 from pixel2style2pixel_cli.training.export import export_encoder
 from pixel2style2pixel_cli.training.generator import GeneratorTrainer, fall_back, feature_distance
 from pixel2style2pixel_cli.training.loop import autocast
+from pixel2style2pixel_cli.weights.digest import tensor_digest
+from pixel2style2pixel_cli.weights.header import METADATA_KEY
 
 
 @pytest.fixture

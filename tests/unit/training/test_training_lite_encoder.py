@@ -15,7 +15,6 @@ from tiny_runs import write_shard
 from pixel2style2pixel_cli.engine.loading import load_encoder_file
 from pixel2style2pixel_cli.inputs.kinds import InputKind
 from pixel2style2pixel_cli.networks.efficientnet_lite import LiteSpec, LiteTrunk
-from pixel2style2pixel_cli.networks.registry import shared_parts
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.training.config import EncoderLosses, EncoderRates, EncoderTraining, TaskData
 from pixel2style2pixel_cli.training.data import PictureSource, training_batches
@@ -48,9 +47,9 @@ def test_an_encoder_of_other_inputs_goes_on_from_a_joint_run(
     torch.manual_seed(0)
     trainer = EncoderTrainer(config(kind, channels), generator, CPU, trunk=LiteTrunk(LiteSpec()))
     trainer.take_over(tmp_path / "joint" / "checkpoint.safetensors")
-    torch.testing.assert_close(trainer.network.latent_avg[0], joint.centre)
-    before = {key: value.clone() for key, value in trainer.network.encoder.state_dict().items()}
-    shared = shared_parts("lite")
+    assert bool(joint.encoder.latent_avg.any()) and torch.equal(trainer.encoder.latent_avg, joint.encoder.latent_avg)
+    before = {key: value.clone() for key, value in trainer.encoder.state_dict().items()}
+    shared = trainer.config.encoder.shared
     assert all(
         torch.equal(before[key], value)
         for key, value in joint.averages["encoder_average"].state_dict().items()
@@ -59,13 +58,14 @@ def test_an_encoder_of_other_inputs_goes_on_from_a_joint_run(
     batches = islice(training_batches(source, batch=4, seed=0, start=0, held_out=4, flip=True), 2)
     for step, batch in enumerate(batches):
         assert trainer.step(batch, step).keys() == {"pyramid", "l2", "features", "face"}
-    after = trainer.network.encoder.state_dict()
+    after = trainer.encoder.state_dict()
     moved = {key for key in before if not torch.equal(before[key], after[key])}
     assert not [key for key in moved if key.startswith(shared)]
     assert {"lateral.0.weight", "smooth.2.weight", "trunk.blocks.9.project.conv.weight"} <= moved
     assert channels == 3 or "adapter.weight" in moved
-    (path,) = trainer.export(tmp_path / kind)
+    path, heads = trainer.export(tmp_path / kind)
     assert not [key for key in load_file(path) if key.startswith(shared)]
-    heads = joint.export(tmp_path / "heads")[1]
-    network = load_encoder_file(path, trainer.config.encoder, generator, heads=heads)
-    assert network.encode(torch.zeros(1, channels, SIZE, SIZE)).shape == (1, GENERATOR.n_styles, GENERATOR.style_dim)
+    assert set(load_file(heads)) == {key for key in before if key.startswith(shared)}
+    for lender in (heads, joint.export(tmp_path / "joint")[1]):
+        encoder = load_encoder_file(path, trainer.config.encoder, generator, heads=lender)
+    assert encoder(torch.zeros(1, channels, SIZE, SIZE)).shape == (1, GENERATOR.n_styles, GENERATOR.style_dim)

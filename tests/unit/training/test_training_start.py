@@ -20,6 +20,7 @@ from pixel2style2pixel_cli.training import auxiliary
 from pixel2style2pixel_cli.training.checkpoint import Stamp, save_checkpoint
 from pixel2style2pixel_cli.training.start import _start_modules
 from pixel2style2pixel_cli.zoo.cards import load_card
+from pixel2style2pixel_cli.zoo.resolve import resolve
 
 ENCODER = """
 [encoder]
@@ -119,10 +120,10 @@ def test_three_stages_end_in_a_model_that_inverts(presets: dict[str, str], discs
     )  # fmt: skip
     assert Notice(message=f"encoder starts from {runs['sharp']}") in events
     assert (runs["encoder"] / "samples" / "0000002.png").is_file()
-    model = load_model(load_card(model_of(runs, tmp_path)), torch.device("cpu"), torch.float32)
+    model = load_model(resolve(load_card(model_of(runs, tmp_path))), torch.device("cpu"), torch.float32)
     assert model.generator_spec == GENERATOR
-    codes = model.network.encode(torch.zeros(1, 3, 32, 32))
-    assert model.network.generator(codes).shape == (1, 3, SIDE, SIDE)
+    codes = model.encoder(torch.zeros(1, 3, 32, 32))
+    assert model.generator(codes).shape == (1, 3, SIDE, SIDE)
     stored = load_file(runs["encoder"] / "encoder.safetensors")["latent_avg"][0]
     assert torch.equal(stored, load_file(runs["sharp"] / "generator.safetensors")["latent_avg"])
 
@@ -131,14 +132,14 @@ def model_of(runs: dict[str, Path], folder: Path) -> Path:
     """A card around the exported files, with the specs and hashes that they name themselves."""
     import hashlib
 
-    from pixel2style2pixel_cli.engine.loading import read_weight_metadata
+    from pixel2style2pixel_cli.weights.header import read_weight_header
 
     (folder / "mine").mkdir()
     tables, weights = "", ""
     for role, run in (("encoder", runs["encoder"]), ("generator", runs["sharp"])):
         path = folder / "mine" / f"{role}.safetensors"
         path.write_bytes((run / path.name).read_bytes())
-        spec = read_weight_metadata(path)["spec"]
+        spec = read_weight_header(path).spec
         tables += f"[spec.{role}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in spec.items())
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         weights += f'[[weights]]\nrole = "{role}"\nfile = "{path.name}"\nsha256 = "{digest}"\n'

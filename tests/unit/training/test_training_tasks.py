@@ -15,13 +15,12 @@ from tiny_runs import CPU, ENCODER, GENERATOR, INVERSION, RUN, SIDE, Z, disc
 from torch import Tensor
 
 from pixel2style2pixel_cli import api
-from pixel2style2pixel_cli.convert.digest import tensor_digest
-from pixel2style2pixel_cli.convert.install import weight_metadata
-from pixel2style2pixel_cli.engine.feed import FEEDS
+from pixel2style2pixel_cli.engine.encoder_input import ENCODER_INPUTS
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.files.image import encode_image
-from pixel2style2pixel_cli.networks.psp import PSP, EncoderSpec
+from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.registry import build_encoder
+from pixel2style2pixel_cli.networks.specs import EncoderSpec
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.tasks.table import TRAINED
 from pixel2style2pixel_cli.training.config import (
@@ -35,8 +34,10 @@ from pixel2style2pixel_cli.training.config import (
 from pixel2style2pixel_cli.training.data import Batch, PictureSource, held_out_batches, training_batches
 from pixel2style2pixel_cli.training.encoder import EncoderTrainer, check_size
 from pixel2style2pixel_cli.training.inputs import make_inputs, show_inputs
+from pixel2style2pixel_cli.weights.digest import tensor_digest
+from pixel2style2pixel_cli.weights.write import weight_metadata
 
-KINDS = tuple(FEEDS)
+KINDS = tuple(ENCODER_INPUTS)
 TAUGHT = EncoderLosses(l2=1.0, lpips=0.0, id=0.0, code=1.0)
 
 
@@ -74,7 +75,7 @@ def png_of(labels: np.ndarray) -> bytes:
 
 
 def config_of(kind: str, target: str = "photo", **changes: Any) -> EncoderTraining:
-    spec = dataclasses.replace(ENCODER, input_channels=FEEDS[kind].channels)
+    spec = dataclasses.replace(ENCODER, input_channels=ENCODER_INPUTS[kind].channels)
     return dataclasses.replace(
         INVERSION,
         encoder=spec,
@@ -95,11 +96,11 @@ def generator_of() -> Generator:
     return generator
 
 
-def teacher_for(generator: Generator, seed: int = 9) -> PSP:
+def teacher_for(generator: Generator, seed: int = 9) -> Encoder:
     torch.manual_seed(seed)
-    network = PSP(build_encoder(ENCODER, GENERATOR.n_styles, GENERATOR.style_dim), generator)
-    network.latent_avg.copy_(generator.latent_avg.expand(GENERATOR.n_styles, -1))
-    return network.eval()
+    encoder = build_encoder(ENCODER, GENERATOR.n_styles, GENERATOR.style_dim)
+    encoder.latent_avg.copy_(generator.latent_avg.expand(GENERATOR.n_styles, -1))
+    return encoder.eval()
 
 
 def trainer_of(config: EncoderTraining, seed: int = 1) -> EncoderTrainer:
@@ -118,7 +119,7 @@ def test_every_preset_can_be_built(name: str) -> None:
     config = load_training(EncoderTraining, "encoder", name, {})
     task = name.split("-", 1)[1]
     assert task in TRAINED
-    assert config.encoder.input_channels == FEEDS[config.task.kind].channels
+    assert config.encoder.input_channels == ENCODER_INPUTS[config.task.kind].channels
     assert config.run.log_every % config.losses.draw_every == 0 or config.run.steps % config.losses.draw_every == 0
     with torch.device("meta"):
         build_encoder(config.encoder, 12 if name.startswith("mini") else 18, 512)
@@ -156,7 +157,7 @@ def test_what_each_kind_is_fed(labelled: Path) -> None:
     for kind in KINDS:
         torch.manual_seed(0)
         fed[kind] = make_inputs(kind, batch, SIDE, plain)
-        assert fed[kind].shape == (4, FEEDS[kind].channels, SIDE, SIDE), kind
+        assert fed[kind].shape == (4, ENCODER_INPUTS[kind].channels, SIDE, SIDE), kind
         assert show_inputs(fed[kind], kind, 16).shape == (4, 3, 16, 16)
     assert torch.equal(fed["photo"], batch.image)
     assert batch.labels is not None
@@ -205,14 +206,14 @@ def test_a_teacher_gives_the_codes_of_the_target_and_drawing_is_done_now_and_the
     config = config_of("sketch", losses=dataclasses.replace(TAUGHT, draw_every=3))
     trainer = trainer_of(config)
     drawn: list[int] = []
-    generator = trainer.network.generator
+    generator = trainer.generator
     generator.register_forward_pre_hook(lambda *_: drawn.append(1))
     assert trainer.teacher is not None
-    before = {key: value.clone() for key, value in trainer.teacher.encoder.state_dict().items()}
+    before = {key: value.clone() for key, value in trainer.teacher.state_dict().items()}
     values = [trainer.step(batch, step) for step, batch in enumerate(batches(source_of(labelled, config), 6))]
     assert [v.keys() == {"code", "l2"} for v in values] == [False, False, True] * 2
     assert len(drawn) == 2
-    assert all(torch.equal(value, before[key]) for key, value in trainer.teacher.encoder.state_dict().items())
+    assert all(torch.equal(value, before[key]) for key, value in trainer.teacher.state_dict().items())
 
 
 def test_the_teachers_codes_are_learnt(labelled: Path) -> None:
@@ -227,8 +228,8 @@ def test_a_pupil_that_copies_its_teacher_has_no_code_loss(labelled: Path) -> Non
     config = config_of("photo", losses=TAUGHT)
     trainer = trainer_of(config)
     assert trainer.teacher is not None
-    trainer.network.encoder.load_state_dict(trainer.teacher.encoder.state_dict())
-    encoder = trainer.network.encoder.eval()
+    trainer.encoder.load_state_dict(trainer.teacher.state_dict())
+    encoder = trainer.encoder.eval()
     encoder.train = lambda mode=True: encoder  # type: ignore[method-assign]
     assert trainer.step(batches(source_of(labelled, config), 1)[0], 0)["code"] < 1e-8
 
@@ -312,7 +313,7 @@ def start(labelled: Path, tmp_path: Path) -> Any:
         if teacher:
             spec = dataclasses.replace(ENCODER, input_channels=teacher)
             encoder = build_encoder(spec, GENERATOR.n_styles, GENERATOR.style_dim)
-            state = {**encoder.state_dict(), "latent_avg": torch.zeros(GENERATOR.n_styles, GENERATOR.style_dim)}
+            state = encoder.state_dict()
             name = str(write_run(tmp_path / "teacher", "encoder", state, spec))
         return api.train_encoder(
             [data], tmp_path / "run", generator=str(written), task=task, teacher=name, device="cpu",
@@ -323,12 +324,12 @@ def start(labelled: Path, tmp_path: Path) -> Any:
 
 
 def test_a_run_of_a_task_exports_its_encoder(start: Any, tmp_path: Path) -> None:
-    from pixel2style2pixel_cli.engine.loading import read_weight_metadata
+    from pixel2style2pixel_cli.weights.header import read_weight_header
 
     sets = {"encoder__input_channels": "19", "task__kind": "labels", "losses__code": "1.0", "losses__draw_every": "2"}
     result = start("seg2face", teacher=3, **sets)
     assert result["step"] == 2 and result["code"] > 0 and result["l2"] > 0
-    spec = read_weight_metadata(tmp_path / "run" / "encoder.safetensors")["spec"]
+    spec = read_weight_header(tmp_path / "run" / "encoder.safetensors").spec
     assert EncoderSpec(**{**spec, "units": tuple(spec["units"]), "widths": tuple(spec["widths"])}).input_channels == 19
     assert (tmp_path / "run" / "samples" / "0000002.png").is_file()
 

@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 
 from pixel2style2pixel_cli.events import OnEvent, ignore_event
 from pixel2style2pixel_cli.files.image import encode_image
-from pixel2style2pixel_cli.networks.discriminator import DiscriminatorSpec
-from pixel2style2pixel_cli.networks.psp import EncoderSpec
-from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import DiscriminatorSpec, EncoderSpec, GeneratorSpec
 from pixel2style2pixel_cli.training.config import (
     EncoderLosses,
     EncoderRates,

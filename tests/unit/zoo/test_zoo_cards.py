@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pixel2style2pixel_cli.errors import MissingError, UsageError
+from pixel2style2pixel_cli.networks.specs import EncoderSpec
 from pixel2style2pixel_cli.zoo.cards import Source, load_card
 from pixel2style2pixel_cli.zoo.find import list_cards
 
@@ -60,7 +61,7 @@ def test_every_field_is_read(tmp_path: Path) -> None:
         "small-generator",
         False,
     )
-    assert card.encoder == {"kind": "psp", "units": [1, 2, 2, 1]}
+    assert card.encoder == EncoderSpec(kind="psp", units=(1, 2, 2, 1)) and card.generator is None
     assert (card.input.kind, card.input.align, card.input.schema) == ("labels", "none", "celebamask-19")
     assert card.mixing_layers == "8-11"
     assert card.roles == ("encoder",)
@@ -114,6 +115,17 @@ def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
     [
         ('generator_model = "small-generator"', "", "neither spec.generator nor generator_model"),
         ("[input]", "[spec.generator]\nresolution = 64\n[input]", "both given"),
+        ("units = [1, 2, 2, 1]", "units = [1, 2]", "units is [1, 2], expected 4 whole numbers"),
+        ("units = [1, 2, 2, 1]", "units = [1, 2, 2, 999]", "encoder units of 999, expected 1 to 200"),
+        ("units = [1, 2, 2, 1]", "colour = 3", "spec.encoder is wrong: colour is not a known key"),
+        ('kind = "psp"', 'kind = "restyle"', "unknown encoder kind 'restyle'"),
+        ("[input]", "[spec.generator]\nresolution = true\n[input]", "resolution is True, expected a whole number"),
+        ("[input]", "[spec.generator]\nstyle_dim = 40000\n[input]", "resolution is missing"),
+        ("[input]", "[spec.generator]\nresolution = 64\nstyle_dim = 40000\n[input]", "expected 1 to 4096"),
+        ("[input]", "[spec.generator]\nresolution = 64\nchannel_multiplier = nan\n[input]", "multiplier is nan"),
+        ("[mixing]", "[invert]\noptimize = 100000000000000000000\n[mixing]", "expected 0 to 100000 steps"),
+        ('"small-generator"', '"../small-generator"', "expected the name of a model, not a path"),
+        ('"small-generator"', '"/etc"', "expected the name of a model, not a path"),
         ('file = "small.pt"', 'file = "../small.pt"', "expected a name without folders"),
         ("[[weights]]", "[weights]", "weights is"),
         ('grade = "B"', 'grade = "D"', "weights[0].grade is 'D', expected one of A, B, C, none"),

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from pixel2style2pixel_cli.errors import MissingError, UsageError
-from pixel2style2pixel_cli.events import Event, Notice
+from pixel2style2pixel_cli.zoo import cards as cards_module
 from pixel2style2pixel_cli.zoo import find
-from pixel2style2pixel_cli.zoo.find import choose_model, find_card, home_folder, installed_files, list_cards, zoo_folder
+from pixel2style2pixel_cli.zoo.catalogue import card_fields, model_rows, verified
+from pixel2style2pixel_cli.zoo.choose import choose_model
+from pixel2style2pixel_cli.zoo.find import find_card, home_folder, list_cards, read_cards, zoo_folder
+from pixel2style2pixel_cli.zoo.resolve import locate
 
 
 @pytest.fixture(autouse=True)
@@ -78,29 +81,33 @@ def test_home_without_a_setting_is_the_cache_folder(monkeypatch: pytest.MonkeyPa
 def test_installed_beside_the_card_or_in_the_home_folder(zoo: Path) -> None:
     make(zoo, "here", files=BOTH)
     make(zoo, "there")
-    assert installed_files(find_card("here")) == {
+    here = locate(find_card("here"))
+    assert here is not None
+    assert here.files == {
         "encoder": zoo / "here" / "encoder.safetensors",
         "generator": zoo / "here" / "generator.safetensors",
     }
-    assert installed_files(find_card("there")) is None
+    assert locate(find_card("there")) is None
     home = home_folder() / "models" / "there"
     home.mkdir(parents=True)
     (home / "encoder.safetensors").write_bytes(b"x")
-    assert installed_files(find_card("there")) is None  # half a model is none
+    assert locate(find_card("there")) is None  # half a model is none
     (home / "generator.safetensors").write_bytes(b"x")
-    files = installed_files(find_card("there"))
-    assert files is not None
-    assert files["encoder"].parent == home
+    there = locate(find_card("there"))
+    assert there is not None
+    assert there.files["encoder"].parent == home
 
 
 def test_a_shared_generator_comes_from_its_own_card(zoo: Path) -> None:
     make(zoo, "gen", GENERATOR, tasks="[]")
     make(zoo, "enc", ENCODER, 'generator_model = "gen"', files=("encoder.safetensors",))
-    assert installed_files(find_card("enc")) is None
+    assert locate(find_card("enc")) is None
     (zoo / "gen" / "generator.safetensors").write_bytes(b"x")
-    files = installed_files(find_card("enc"))
-    assert files is not None
-    assert files["generator"] == zoo / "gen" / "generator.safetensors"
+    model = locate(find_card("enc"))
+    assert model is not None
+    assert model.files["generator"] == zoo / "gen" / "generator.safetensors"
+    assert (model.parts["encoder"].name, model.parts["generator"].name) == ("enc", "gen")
+    assert model.generator.resolution == 64
 
 
 def test_a_generator_model_without_a_generator_is_refused(zoo: Path) -> None:
@@ -108,7 +115,7 @@ def test_a_generator_model_without_a_generator_is_refused(zoo: Path) -> None:
     make(zoo, "first", ENCODER, 'generator_model = "base"', files=("encoder.safetensors",))
     make(zoo, "second", ENCODER, 'generator_model = "first"', files=("encoder.safetensors",))
     with pytest.raises(UsageError, match="which has none"):
-        installed_files(find_card("second"))
+        locate(find_card("second"))
 
 
 def test_auto_takes_the_best_installed_model_that_can(zoo: Path) -> None:
@@ -130,7 +137,7 @@ def test_mini_is_the_bundled_one(zoo: Path) -> None:
 
 def test_a_model_by_path(zoo: Path, tmp_path: Path) -> None:
     folder = make(tmp_path / "elsewhere", "mine", files=BOTH)
-    assert choose_model("invert", str(folder / "model.toml")).folder == folder
+    assert choose_model("invert", str(folder / "model.toml")).card.folder == folder
     assert choose_model("invert", str(folder)).name == "mine"
 
 
@@ -179,14 +186,77 @@ def test_auto_leaves_alone_what_draws_no_faces(zoo: Path) -> None:
     assert choose_model("invert", "cars").name == "cars"
 
 
-def test_a_broken_card_of_the_users_is_reported_and_left_out(zoo: Path) -> None:
+DEEP = "x = " + "[" * 5000
+BROKEN = {
+    "toml": "name = ",
+    "deep": DEEP,
+    "huge-number": f"rank = {'9' * 5000}",
+    "huge-network": 'name = "huge-network"\nlicence = "mit"\n[spec.generator]\nresolution = 64\n[spec.encoder]\n'
+    'kind = "psp"\nunits = [100000000, 1, 1, 1]',
+    "out": 'name = "out"\nlicence = "mit"\ngenerator_model = "../../elsewhere/gen"',
+}
+REASONS = {
+    "toml": "cannot be read",
+    "deep": "cannot be read",
+    "huge-number": "cannot be read",
+    "huge-network": "encoder units of 100000000, expected 1 to 200",
+    "out": "generator_model is '../../elsewhere/gen', expected the name of a model, not a path",
+}
+
+
+@pytest.mark.parametrize("place", ["home", "zoo"])
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_card_is_named_and_costs_nobody_else(zoo: Path, fault: str, place: str) -> None:
     make(zoo, "good", files=BOTH)
-    bad = make(home_folder() / "models", "bad")
-    (bad / "model.toml").write_text("name = ", encoding="utf-8")
     make(home_folder() / "models", "mine", rank=4, files=BOTH)
-    events: list[Event] = []
-    assert [card.name for card in list_cards(events.append)] == ["mine", "good"]
-    assert len(events) == 1
-    assert isinstance(events[0], Notice)
-    assert "bad" in events[0].message
+    bad = make(zoo if place == "zoo" else home_folder() / "models", fault, rank=9, files=BOTH)
+    (bad / "model.toml").write_text(BROKEN[fault], encoding="utf-8")
+    cards, broken = read_cards()
+    assert [card.name for card in cards] == [card.name for card in list_cards()] == ["mine", "good"]
+    assert list(broken) == [fault] and REASONS[fault] in broken[fault].message
     assert choose_model("invert").name == "mine"
+    rows = {row["name"]: row.get("error") for row in model_rows()}
+    assert rows == {"mine": None, "good": None, fault: broken[fault].message}
+    with pytest.raises(UsageError):
+        find_card(fault)
+
+
+@pytest.mark.parametrize("lender", ["nope", "good"])
+def test_a_card_with_a_faulty_lender_is_named_and_left_out(zoo: Path, lender: str) -> None:
+    """A lender that does not exist, and one that has a fault of its own."""
+    make(zoo, "good", files=BOTH)
+    make(zoo, "last", files=BOTH)
+    make(zoo, "lost", ENCODER, f'generator_model = "{lender}"', rank=9, files=("encoder.safetensors",))
+    if lender == "good":
+        (zoo / "good" / "model.toml").write_text("name = ", encoding="utf-8")
+    errors = {row["name"]: row.get("error") for row in model_rows()}
+    assert lender in errors["lost"] and errors["last"] is None
+    assert choose_model("invert").name == ("last" if lender == "good" else "good")
+    with pytest.raises(UsageError, match=lender):
+        choose_model("invert", "lost")
+    assert [name for name, ok, _ in verified(["lost"]) if not ok] == ["lost"]
+
+
+def test_mini_can_be_shown(zoo: Path) -> None:
+    make(zoo, "mini-invert", "bundled = true", ENCODER, GENERATOR, files=BOTH)
+    assert card_fields("mini")["name"] == "mini-invert"
+
+
+def test_a_card_is_parsed_once_and_again_when_it_changes(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(zoo, "gen", GENERATOR, tasks="[]", files=("generator.safetensors",))
+    folder = make(zoo, "enc", ENCODER, 'generator_model = "gen"', files=("encoder.safetensors",))
+    make(zoo, "published", ENCODER, GENERATOR, '[[weights]]\nrole = "checkpoint"\nfile = "w.pt"', rank=9)
+    seen: list[str] = []
+    real = cards_module.tomllib.loads
+
+    def counting(text: str) -> dict[str, object]:
+        seen.append(text.split('"')[1])
+        return real(text)
+
+    monkeypatch.setattr(cards_module.tomllib, "loads", counting)
+    for _ in range(3):
+        assert choose_model("invert").generator.resolution == 64
+    assert sorted(seen) == ["enc", "gen"], "a published model that is not there is not parsed at all"
+    (folder / "model.toml").write_text((folder / "model.toml").read_text() + "\n[invert]\noptimize = 3\n")
+    assert choose_model("invert").card.optimize == 3
+    assert sorted(seen) == ["enc", "enc", "gen"]

@@ -12,7 +12,8 @@ import pytest
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError
 from pixel2style2pixel_cli.zoo import verify
 from pixel2style2pixel_cli.zoo.find import find_card, install_folder
-from pixel2style2pixel_cli.zoo.verify import remembered_sha256, sha256_file, verify_installed
+from pixel2style2pixel_cli.zoo.resolve import resolve
+from pixel2style2pixel_cli.zoo.verify import remembered_sha256, sha256_file
 
 CARD = 'name = "m"\nlicence = "mit"\nbundled = {bundled}\n[spec.generator]\nresolution = 64\n'
 ROW = '[[weights]]\nrole = "generator"\nfile = "generator.safetensors"\nsha256 = "{}"\n'
@@ -75,10 +76,10 @@ def test_a_bundled_file_must_have_its_cards_hash(zoo: Path) -> None:
     weights.write_bytes(b"good")
     good = sha256_file(weights)
     card.write_text(CARD.format(bundled="true") + ROW.format(good), encoding="utf-8")
-    assert verify_installed(find_card("m")) == {"generator": good}
+    assert resolve(find_card("m")).hashes == {"generator": good}
     weights.write_bytes(b"evil!")
     with pytest.raises(IntegrityError) as caught:
-        verify_installed(find_card("m"))
+        resolve(find_card("m")).verify()
     assert good in caught.value.message
     assert sha256_file(weights) in caught.value.message
     assert caught.value.exit_code == 4
@@ -87,20 +88,20 @@ def test_a_bundled_file_must_have_its_cards_hash(zoo: Path) -> None:
 def test_an_imported_file_must_have_its_recorded_hash(zoo: Path) -> None:
     (zoo / "m" / "model.toml").write_text(CARD.format(bundled="false"), encoding="utf-8")
     with pytest.raises(MissingError):
-        verify_installed(find_card("m"))
+        resolve(find_card("m")).verify()
     folder = install_folder("m")
     folder.mkdir(parents=True)
     (folder / "generator.safetensors").write_bytes(b"good")
     good = sha256_file(folder / "generator.safetensors")
     record = {"files": {"generator": {"sha256": good}}}
     (folder / "installed.json").write_text(json.dumps(record), encoding="utf-8")
-    assert verify_installed(find_card("m")) == {"generator": good}
+    assert resolve(find_card("m")).hashes == {"generator": good}
     (folder / "generator.safetensors").write_bytes(b"evil!")
     with pytest.raises(IntegrityError, match="expected"):
-        verify_installed(find_card("m"))
+        resolve(find_card("m")).verify()
     (folder / "installed.json").write_text("{}", encoding="utf-8")
     with pytest.raises(IntegrityError, match=r"installed\.json cannot be read"):
-        verify_installed(find_card("m"))
+        resolve(find_card("m")).verify()
 
 
 def test_a_shared_generator_is_checked_against_its_own_card(zoo: Path) -> None:
@@ -110,9 +111,10 @@ def test_a_shared_generator_is_checked_against_its_own_card(zoo: Path) -> None:
     (zoo / "m" / "model.toml").write_text(CARD.format(bundled="true") + ROW.format(good), encoding="utf-8")
     (zoo / "e").mkdir()
     text = 'name = "e"\nlicence = "mit"\ngenerator_model = "m"\nbundled = true\n[spec.encoder]\nkind = "psp"\n'
+    text += ROW.replace("generator", "encoder").format(hashlib.sha256(b"encoder").hexdigest())
     (zoo / "e" / "model.toml").write_text(text, encoding="utf-8")
     (zoo / "e" / "encoder.safetensors").write_bytes(b"encoder")
-    assert verify_installed(find_card("e")) == {"encoder": hashlib.sha256(b"encoder").hexdigest(), "generator": good}
+    assert resolve(find_card("e")).hashes == {"encoder": hashlib.sha256(b"encoder").hexdigest(), "generator": good}
     weights.write_bytes(b"evil!")
     with pytest.raises(IntegrityError, match=good):
-        verify_installed(find_card("e"))
+        resolve(find_card("e")).verify()

@@ -1,0 +1,36 @@
+"""All commands: what each is called and what it does. The rest of one is read when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from pixel2style2pixel_cli.tasks.table import TASKS
+
+if TYPE_CHECKING:
+    from pixel2style2pixel_cli.cli.spec import CommandSpec
+
+# The help of every command that is no task; the module of each has its name, and lists its commands.
+OTHERS = {
+    "show": "Show the recipe of a picture, or the contents of a latent or a weight file.",
+    "train": "Train a generator, or an encoder for one.",
+    "models": "List, show, pull, import, blend, verify and remove models.",
+}
+COMMANDS = {**{name: task.does for name, task in TASKS.items()}, **OTHERS}
+
+
+def specs_of(name: str) -> tuple[CommandSpec, ...]:
+    """A command, or the commands of a group."""
+    if name in TASKS:
+        from pixel2style2pixel_cli.cli.task import task_spec
+
+        return (task_spec(name),)
+    found: tuple[CommandSpec, ...] = import_module(f"{__package__}.{name}").COMMANDS
+    return found
+
+
+def all_specs() -> Iterator[CommandSpec]:
+    """Every command there is."""
+    for name in COMMANDS:
+        yield from specs_of(name)

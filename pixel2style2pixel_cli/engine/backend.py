@@ -1,0 +1,66 @@
+"""Who runs the networks of a model: the protocol, plain PyTorch, and a row for each.
+
+Shape suffixes: B batch, C channels, H W S height, width and side, N rows, D style width, R side of a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from pixel2style2pixel_cli.engine.codes import Codes
+from pixel2style2pixel_cli.engine.loading import Model
+from pixel2style2pixel_cli.networks.stylegan2 import NoiseMode
+
+
+class Backend(Protocol):
+    """Runs the two networks of one model; what comes out may lie on a device and in a precision of its own."""
+
+    @property
+    def name(self) -> str:
+        """What options and recipes call it."""
+        ...
+
+    def encode(self, inputs_BCHW: Tensor) -> Tensor:
+        """W+ codes (B, N, D) of encoder inputs (B, C, S, S)."""
+        ...
+
+    def draw(self, codes: Codes, noise: NoiseMode | Sequence[Tensor]) -> Tensor:
+        """Pictures (B, 3, R, R), roughly in [-1, 1]; noise maps of the codes themselves come first."""
+        ...
+
+
+class TorchBackend:
+    """The modules themselves, on their device; the only backend that has gradients."""
+
+    name = "torch"
+
+    def __init__(self, model: Model, device: torch.device, dtype: torch.dtype) -> None:
+        self.model, self.device, self.dtype = model, device, dtype
+
+    def encode(self, inputs_BCHW: Tensor) -> Tensor:
+        """As the protocol says."""
+        x = inputs_BCHW.to(self.device, self.dtype, memory_format=torch.channels_last)
+        codes: Tensor = self.model.encoder(x)
+        return codes
+
+    def draw(self, codes: Codes, noise: NoiseMode | Sequence[Tensor]) -> Tensor:
+        """As the protocol says."""
+        generator = self.model.generator
+        w_plus_BND = codes.w_plus.to(self.device, self.dtype)
+        maps = noise
+        if codes.noise is not None:
+            maps = [map_.to(self.device, self.dtype) for map_ in codes.noise]
+        if codes.tensors is None:
+            image: Tensor = generator(w_plus_BND, maps)
+            return image
+        changed = {name: tensor.to(self.device, self.dtype) for name, tensor in codes.tensors.items()}
+        drawn: Tensor = functional_call(generator, changed, (w_plus_BND, maps))
+        return drawn
+
+
+BACKENDS: dict[str, Callable[[Model, torch.device, torch.dtype], Backend]] = {"torch": TorchBackend}

@@ -1,0 +1,266 @@
+"""A planned run of a task: inputs read ahead, drawn in batches, written in threads, reported in order."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from pixel2style2pixel_cli.device import device_seconds, peak_bytes
+from pixel2style2pixel_cli.errors import NoFaceError, OutputError, P2S2PError
+from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Progress, Status, Summary
+from pixel2style2pixel_cli.files.atomic import remove_abandoned
+from pixel2style2pixel_cli.files.paths import display
+from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
+from pixel2style2pixel_cli.jobs.read import Preparation, Read, Readers
+from pixel2style2pixel_cli.jobs.settled import report_settled
+from pixel2style2pixel_cli.jobs.write import Result, Writer, Written
+from pixel2style2pixel_cli.seeds import image_seed
+from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RunOptions
+from pixel2style2pixel_cli.tasks.outcome import UnforeseenError, as_outcome
+from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
+from pixel2style2pixel_cli.tasks.translate import Picture, Translator
+from pixel2style2pixel_cli.variants import SINGLE, Variant
+
+
+@dataclass(slots=True)
+class _Face:
+    """One encoder input on its way through the network; ``drawn`` are its pictures, where something shows them all."""
+
+    item: PlanItem
+    read: Read
+    prepared: Prepared
+    pictures: int = 0
+    drawn: list[Pixels] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """One picture, or what shows all of a face, while it is written; ``seconds`` is its share of the work so far."""
+
+    face: _Face
+    variant: Variant | None
+    seconds: float
+    result: Future[Written] | Future[None]
+
+
+class TaskRun:
+    """Runs one task over one plan; every outcome becomes an event, in the order of the plan."""
+
+    def __init__(
+        self,
+        translator: Translator,
+        plan: Plan,
+        options: RunOptions,
+        recipes: RecipeMaker,
+        *,
+        stdin: Callable[[], bytes],
+        stdout: Callable[[bytes], object],
+        on_event: OnEvent,
+    ) -> None:
+        self.translator, self.engine, self.plan, self.options = translator, translator.engine, plan, options
+        self.recipes, self.stdin, self.on_event = recipes, stdin, on_event
+        model = self.engine.model
+        self.writer = Writer(plan, options, recipes, generator_digest=model.generator_digest, stdout=stdout)
+        self.counts: dict[Status, int] = {"ok": 0, "skipped": 0, "no_face": 0, "failed": 0}
+        self.busy = 0.0
+        self.left_out = 0
+        self._done = 0
+
+    def run(self, started: float) -> Summary:
+        """Process the plan; interrupted, it leaves whole files only. ``started`` is when the user began to wait."""
+        began = time.perf_counter()
+        for outcome in report_settled(self.plan, self.recipes, self.engine.model.label):
+            self._emit(outcome)
+        todo = self.plan.todo
+        remove_abandoned({item.output.parent for item in todo})
+        preparation = Preparation(
+            preparer=self.translator.task.preparer,
+            max_pixels=self.options.max_pixels,
+            keep_pixels=self.options.needs_photo,
+        )
+        writers = ThreadPoolExecutor(2)
+        try:
+            with Readers(preparation, todo, self.stdin) as readers:
+                self._process(readers, writers)
+        finally:
+            # On an interrupt what has not begun is dropped; a file being written is finished first.
+            writers.shutdown(wait=True, cancel_futures=True)
+        if self.options.grid == "sheet" and self.writer.tiles.rows:
+            self._write_sheet()
+        self._tell_left_out()
+        seconds = time.perf_counter() - began
+        return Summary(
+            ok=self.counts["ok"],
+            skipped=self.counts["skipped"],
+            no_face=self.counts["no_face"],
+            failed=self.counts["failed"],
+            ignored=self.plan.ignored,
+            seconds=time.perf_counter() - started,
+            device=str(self.engine.device),
+            dtype=self.engine.dtype_name,
+            model=self.engine.model.label,
+            peak_bytes=peak_bytes(self.engine.device),
+            busy_share=self.busy / seconds if todo else None,
+        )
+
+    def _tell_left_out(self) -> None:
+        if self.left_out:
+            found = "1 detection was" if self.left_out == 1 else f"{self.left_out} detections were"
+            message = f"{found} left out as far weaker than the best face of the picture: -v says which"
+            self.on_event(Notice(message=f"{message}, --detector-threshold -0.1 takes every one"))
+
+    def _write_sheet(self) -> None:
+        """All pairs on one sheet, unless some were skipped: half a sheet must not replace a whole one."""
+        skipped = self.counts["skipped"]
+        if skipped:
+            message = f"no sheet is drawn, because {skipped} pictures were skipped; --overwrite draws all of them"
+            self.on_event(Notice(message=message, level="warning"))
+            return
+        try:
+            self.writer.write_sheet()
+        except OutputError as error:
+            self._emit_error(display(self.plan.shared[0]), error)
+
+    def _process(self, readers: Readers, writers: ThreadPoolExecutor) -> None:
+        waiting: deque[_Waiting] = deque()
+        batch: list[_Face] = []
+        size = self.engine.batch_size.size
+        for item, read in readers.ahead(size):
+            if isinstance(read, P2S2PError):
+                self._draw(batch, waiting, writers)
+                self._settle(waiting)
+                self._emit_error(item.label, read)
+                if self._should_stop(read):
+                    return
+                continue
+            batch += [_Face(item, read, prepared) for prepared in read.prepared]
+            self.left_out += sum(prepared.left_out for prepared in read.prepared)
+            if len(batch) * len(self.plan.variants) >= size:
+                self._draw(batch, waiting, writers)
+            self._settle(waiting, keep=2 * size)
+            if self.options.fail_fast and self.counts["failed"] + self.counts["no_face"] > 0:
+                return
+        self._draw(batch, waiting, writers)
+        self._settle(waiting)
+
+    def _draw(self, batch: list[_Face], waiting: deque[_Waiting], writers: ThreadPoolExecutor) -> None:
+        """Draw what has gathered and hand it to the writers; one input that cannot be drawn costs no other."""
+        faces = list(batch)
+        batch.clear()
+        try:
+            self._draw_together(faces, waiting, writers)
+        except Exception as error:
+            as_outcome(error, "")  # raises what would meet the next input as well
+            for item in dict.fromkeys(face.item for face in faces):
+                own = [face for face in faces if face.item is item]
+                try:
+                    self._draw_together(own, waiting, writers)
+                except Exception as alone:
+                    self._settle(waiting)
+                    self._emit_error(item.label, as_outcome(alone, item.label))
+
+    def _draw_together(self, faces: list[_Face], waiting: deque[_Waiting], writers: ThreadPoolExecutor) -> None:
+        """Draw every picture of these faces that is not drawn yet."""
+        variants = self.plan.variants
+        order = [(i, variant) for i, face in enumerate(faces) for variant in variants[face.pictures :]]
+        if not order:
+            return
+        started = device_seconds(self.engine.device)
+        prepared = [face.prepared for face in faces]
+        codes = self.translator.encode(prepared)
+        encoding = device_seconds(self.engine.device) - started
+        seeds = [image_seed(self.options.seed, f"{f.item.relative}#{f.prepared.face or 0}") for f in faces]
+        for pictures in self._timed(self.translator.draw(prepared, codes, seeds, order)):
+            for index, picture in pictures.drawn:
+                face = faces[index]
+                share = pictures.seconds / len(pictures.drawn) + encoding / len(order)
+                share += face.read.seconds / len(face.read.prepared) / len(variants)
+                self._hand_over(face, picture, share, waiting, writers)
+            self._settle(waiting, keep=2 * self.engine.batch_size.size)
+        self.busy += encoding
+
+    def _timed(self, parts: Iterable[list[tuple[int, Picture]]]) -> Iterable[_Part]:
+        started = device_seconds(self.engine.device)
+        for drawn in parts:
+            seconds = device_seconds(self.engine.device) - started
+            self.busy += seconds
+            yield _Part(drawn, seconds)
+            started = device_seconds(self.engine.device)
+
+    def _hand_over(
+        self, face: _Face, picture: Picture, seconds: float, waiting: deque[_Waiting], writers: ThreadPoolExecutor
+    ) -> None:
+        """Give a picture to the writers, and the whole row of a face with its last one."""
+        photo = face.read.photo
+        result = Result(face.item, photo, face.prepared, picture, first=face.pictures == 0)
+        face.pictures += 1
+        waiting.append(_Waiting(face, picture.variant, seconds, writers.submit(self.writer.write, result)))
+        if self.options.grid not in ("row", "sheet"):
+            return
+        face.drawn.append(self.writer.kept(picture.pixels))
+        if face.pictures == len(self.plan.variants):
+            together = writers.submit(self.writer.write_together, face.item, photo, face.prepared, face.drawn)
+            waiting.append(_Waiting(face, None, 0.0, together))
+
+    def _settle(self, waiting: deque[_Waiting], keep: int = 0) -> None:
+        """Report finished writes in order; wait for all but the last ``keep``."""
+        while waiting and (len(waiting) > keep or waiting[0].result.done()):
+            first = waiting.popleft()
+            item, prepared = first.face.item, first.face.prepared
+            try:
+                written = first.result.result()
+            except Exception as error:
+                outcome = as_outcome(error, item.label)
+                self._emit_error(item.label, outcome, face=prepared.face, variant=first.variant or SINGLE)
+                continue
+            if written is None or first.variant is None:
+                continue
+            self._emit(
+                ImageDone(
+                    input=item.label,
+                    status="ok",
+                    model=self.engine.model.label,
+                    face=prepared.face,
+                    variant=first.variant,
+                    output=written.output,
+                    latent=written.latent,
+                    seconds=round(first.seconds + written.seconds, 4),
+                    aligned=prepared.aligned,
+                    message=prepared.note,
+                )
+            )
+
+    def _should_stop(self, error: P2S2PError) -> bool:
+        return self.options.fail_fast or (self.options.on_no_face == "fail" and isinstance(error, NoFaceError))
+
+    def _emit_error(self, label: str, error: P2S2PError, *, face: int | None = None, variant: Variant = SINGLE) -> None:
+        """Report what went wrong with one input or one output."""
+        outcome = as_outcome(error, label)
+        status: Status = "no_face" if isinstance(outcome, NoFaceError) else "failed"
+        details = outcome.details if isinstance(outcome, UnforeseenError) else None
+        self._emit(
+            ImageDone(
+                input=label, status=status, model=self.engine.model.label, face=face, variant=variant,
+                message=outcome.message, hint=outcome.hint, details=details,
+            )
+        )  # fmt: skip
+
+    def _emit(self, outcome: ImageDone) -> None:
+        self.counts[outcome.status] += 1
+        self.on_event(outcome)
+        count = len(self.plan.variants)
+        whole = outcome.status in ("failed", "no_face") and not outcome.variant.key
+        self._done += count if whole else 1
+        total = max(self._done, len(self.plan.items) * count)
+        self.on_event(Progress(done=self._done, total=total, label=self.options.command))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Pictures that were drawn at once, and how long that took."""
+
+    drawn: list[tuple[int, Picture]]
+    seconds: float

@@ -1,0 +1,107 @@
+"""From a command's inputs and options to a finished run: model, plan, session, executor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Status, Summary
+from pixel2style2pixel_cli.files.image import IMAGE_SUFFIXES
+from pixel2style2pixel_cli.jobs.executors.table import find_executor
+from pixel2style2pixel_cli.jobs.job import Job
+from pixel2style2pixel_cli.jobs.plan import Plan, make_plan, parse_shard
+from pixel2style2pixel_cli.jobs.settled import report_settled
+from pixel2style2pixel_cli.options.task import TaskOptions
+from pixel2style2pixel_cli.session import Session
+from pixel2style2pixel_cli.tasks.base import RunOptions
+from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
+from pixel2style2pixel_cli.variants import style_variants
+from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX
+from pixel2style2pixel_cli.zoo.cards import Card
+
+
+def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
+    """Run a task over its inputs; what concerns one input is an event, anything else raises a P2S2PError."""
+    started = time.perf_counter()
+    named = [str(i) for i in inputs]
+    options.check(named)
+    on_event = options.on_event
+    session = Session(
+        options.model, device=options.device, dtype=options.dtype, batch_size=options.batch_size, on_event=on_event
+    )
+    chosen = session.choose(options)
+    options, card = chosen.options, chosen.card
+    plan = _plan(options.subjects(named), options, card, kept=options.also_read(named))
+    on_event(
+        Notice(message=f"model: {card.name} ({'bundled' if card.bundled else 'installed'}, {chosen.resolution} px)")
+    )
+    if options.dry_run:
+        return _report_plan(plan, card, on_event)
+    recipes = chosen.recipes(named)
+    if not plan.todo and options.grid != "sheet":
+        return _nothing_to_do(plan, recipes, chosen.label, on_event, started)
+    job = Job(session=session, chosen=chosen, inputs=named, plan=plan, recipes=recipes, started=started)
+    return find_executor("local")(job)
+
+
+def _plan(inputs: Sequence[str], options: TaskOptions, card: Card, *, kept: Sequence[str]) -> Plan:
+    run = RunOptions.of(options)
+    face = getattr(options, "face", "")
+    return make_plan(
+        inputs,
+        out=None if options.out is None else str(options.out),
+        command=options.command,
+        recursive=options.recursive,
+        name=options.name,
+        format=options.format,
+        existing=options.existing,
+        many_faces=options.many_faces,
+        latents=options.save_latents,
+        shard=parse_shard(options.shard) if options.shard else None,
+        stdin=options.stdin,
+        model=card.name,
+        seed=options.seed,
+        face=int(face) if face.isdigit() else 0,
+        variants=style_variants(options.samples),
+        companions=run.companions,
+        input_companions=run.input_companions,
+        shared=("sheet",) if options.grid == "sheet" else (),
+        suffixes=IMAGE_SUFFIXES | {LATENT_SUFFIX} if options.takes_latents else None,
+        kept=kept,
+    )
+
+
+def _nothing_to_do(plan: Plan, recipes: RecipeMaker, model: str, on_event: OnEvent, started: float) -> Summary:
+    """The outcomes of a plan that needs no model: everything exists, or cannot be read."""
+    for outcome in report_settled(plan, recipes, model):
+        on_event(outcome)
+    count = len(plan.variants)
+    return Summary(
+        ok=0, skipped=len(plan.skipped) * count, no_face=0, failed=len(plan.problems), ignored=plan.ignored,
+        seconds=time.perf_counter() - started, device="none", dtype="none", model=model,
+    )  # fmt: skip
+
+
+def _report_plan(plan: Plan, card: Card, on_event: OnEvent) -> Summary:
+    for item in plan.items:
+        if item.problem is not None:
+            on_event(
+                ImageDone(
+                    input=item.label, status="failed", model=card.name, message=item.problem, hint=item.hint or None
+                )
+            )
+            continue
+        status: Status = "skipped" if item.status == "skip" else "ok"
+        for variant in plan.variants:
+            done = ImageDone(
+                input=item.label, status=status, model=card.name, variant=variant,
+                output=str(item.face_output(variant=variant)),
+                latent=None if item.latent is None else str(item.face_latent(variant=variant)),
+            )  # fmt: skip
+            on_event(done)
+    count = len(plan.variants)
+    return Summary(
+        ok=len(plan.todo) * count, skipped=len(plan.skipped) * count, no_face=0, failed=len(plan.problems),
+        ignored=plan.ignored, seconds=0.0, device="none", dtype="none", model=card.name,
+    )  # fmt: skip

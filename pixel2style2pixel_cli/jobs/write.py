@@ -1,0 +1,191 @@
+"""The files of one picture: itself with its recipe, its latent, comparisons, the alignment check."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from pixel2style2pixel_cli.face.paste import paste_face
+from pixel2style2pixel_cli.files.atomic import write_atomic
+from pixel2style2pixel_cli.files.image import Photo, encode_image
+from pixel2style2pixel_cli.files.recipe import recipe_json, xmp_packet
+from pixel2style2pixel_cli.files.sheet import pair_image, row_image, sheet_image
+from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
+from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RunOptions
+from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
+from pixel2style2pixel_cli.tasks.translate import Picture
+from pixel2style2pixel_cli.variants import SINGLE, Variant
+from pixel2style2pixel_cli.weights.latents import LatentFile, save_latents
+
+TILE = 192
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One picture of one face of an input; ``first`` of the pictures of that face."""
+
+    item: PlanItem
+    photo: Photo
+    prepared: Prepared
+    picture: Picture
+    first: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """Where one picture is now."""
+
+    output: str
+    latent: str | None
+    seconds: float
+
+
+@dataclass(slots=True)
+class SheetTiles:
+    """Small copies of all pictures for the sheet at the end, in the order of the plan."""
+
+    rows: dict[tuple[int, int], tuple[str, list[Pixels]]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, item: PlanItem, face: int, pictures: Sequence[Pixels]) -> None:
+        """Keep an input with its pictures; called from the writing threads."""
+        with self.lock:
+            self.rows[item.index, face] = (item.label.rpartition("/")[2], [tile(picture) for picture in pictures])
+
+
+class Writer:
+    """Writes results; safe to call from several threads."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        options: RunOptions,
+        recipes: RecipeMaker,
+        *,
+        generator_digest: str,
+        stdout: Callable[[bytes], object],
+    ) -> None:
+        self.plan, self.options, self.recipes, self.stdout = plan, options, recipes, stdout
+        self.generator_digest = generator_digest
+        self.tiles = SheetTiles()
+
+    def write(self, result: Result) -> Written:
+        """Write every file of one picture; itself after its companions, so that one that exists is complete."""
+        started = time.perf_counter()
+        options, item, prepared, picture = self.options, result.item, result.prepared, result.picture
+        face, output, latent = prepared.face or 0, "-", None
+        if result.first:
+            self._write_crops(result)
+        text = self._recipe(item, result.photo, prepared, picture.variant)
+        if options.save_latents:
+            path = item.face_latent(face, variant=picture.variant)
+            matrix = None if prepared.matrix is None else prepared.matrix.tolist()
+            code = LatentFile(
+                codes=picture.codes, space="W+", generator=self.generator_digest, matrix=matrix, recipe=text
+            )
+            save_latents(path, code)
+            latent = str(path)
+        if options.grid == "pair":
+            pair = self._encode(pair_image(prepared.shown, picture.pixels), text, None, composite=False)
+            write_atomic(item.companion("_pair", face, variant=picture.variant), pair)
+        pixels = self._paste(result) if options.paste else picture.pixels
+        data = self._encode(pixels, text, result.photo, composite=options.paste)
+        if self.plan.to_stdout:
+            self.stdout(data)
+        else:
+            path = item.face_output(face, variant=picture.variant)
+            write_atomic(path, data)
+            output = str(path)
+        return Written(output=output, latent=latent, seconds=time.perf_counter() - started)
+
+    def write_together(self, item: PlanItem, photo: Photo, prepared: Prepared, pictures: Sequence[Pixels]) -> None:
+        """What shows all pictures of one face: its row, and its part of the sheet."""
+        face, shown = prepared.face or 0, [prepared.shown, *pictures]
+        if self.options.grid == "row":
+            row = row_image(shown, labels=("input", *self._labels()))
+            text = self._recipe(item, photo, prepared)
+            write_atomic(item.input_companion("_row", face), self._encode(row, text, None, composite=False))
+        if self.options.grid == "sheet":
+            self.tiles.add(item, face, shown)
+
+    def kept(self, picture: Pixels) -> Pixels:
+        """A picture as it is kept until its row or the sheet is drawn."""
+        return tile(picture) if self.options.grid == "sheet" else picture
+
+    def write_sheet(self) -> None:
+        """All inputs with their pictures on one sheet."""
+        rows = [self.tiles.rows[key] for key in sorted(self.tiles.rows)]
+        sheet = sheet_image(rows, captions=("input", *self._labels()))
+        write_atomic(self.plan.shared[0], self._encode(sheet, None, None, composite=False))
+
+    def _write_crops(self, result: Result) -> None:
+        """What shows how one face was found and cut out."""
+        item, prepared, pictures = result.item, result.prepared, dict[str, Pixels]()
+        if self.options.preview_input:
+            pictures["_input"] = prepared.crop
+        if self.options.debug_align:
+            pictures["_crop"] = prepared.shown if prepared.target is None else prepared.target
+            seen = result.photo.pixels if prepared.codes is None else prepared.shown
+            pictures["_landmarks"] = draw_landmarks(seen, prepared)
+        for ending, picture in pictures.items():
+            text = self._recipe(item, result.photo, prepared)
+            data = self._encode(picture, text, None, composite=False)
+            write_atomic(item.input_companion(ending, prepared.face or 0), data)
+
+    def _recipe(self, item: PlanItem, photo: Photo, prepared: Prepared, variant: Variant = SINGLE) -> str:
+        made = self.recipes.make(name=item.relative, sha256=photo.sha256, prepared=prepared, variant=variant)
+        return recipe_json(made)
+
+    def _labels(self) -> tuple[str, ...]:
+        """Names of the pictures beside an input."""
+        return tuple(variant.label for variant in self.plan.variants)
+
+    def _encode(self, picture: Pixels, recipe: str | None, photo: Photo | None, *, composite: bool) -> bytes:
+        options = self.options
+        return encode_image(
+            picture,
+            self.plan.format,
+            recipe=recipe if options.metadata else None,
+            xmp=xmp_packet(composite=composite),
+            exif=photo.exif if photo is not None and options.keep_exif else None,
+        )
+
+    def _paste(self, result: Result) -> Pixels:
+        prepared, image = result.prepared, result.picture.pixels
+        if prepared.matrix is None:
+            return image
+        return paste_face(
+            result.photo.pixels,
+            image,
+            prepared.matrix,
+            crop_size=prepared.crop.shape[0],
+            original_crop=prepared.crop,
+            match_colours=prepared.hole is None,  # a hole has no colours to match
+        )
+
+
+def draw_landmarks(pixels: Pixels, prepared: Prepared) -> Pixels:
+    """The photograph with the 68 points and the outline of the crop."""
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    draw = ImageDraw.Draw(picture)
+    radius = max(1, max(picture.size) // 400)
+    if prepared.matrix is not None:
+        size = prepared.crop.shape[0]
+        corners = np.array([(0, 0, 1), (size, 0, 1), (size, size, 1), (0, size, 1)], dtype=np.float64) - (0.5, 0.5, 0)
+        outline = corners @ np.linalg.inv(prepared.matrix).T
+        draw.line([(x, y) for x, y, _ in [*outline, outline[0]]], fill=(255, 200, 0), width=radius)
+    for x, y in prepared.points if prepared.points is not None else ():
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(0, 230, 90))
+    return np.array(picture)
+
+
+def tile(pixels: Pixels) -> Pixels:
+    """A copy small enough to keep until the sheet is drawn."""
+    if pixels.shape[0] <= TILE:
+        return pixels
+    return np.array(Image.fromarray(pixels).resize((TILE, TILE), Image.Resampling.LANCZOS))

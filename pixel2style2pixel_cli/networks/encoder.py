@@ -1,0 +1,34 @@
+"""What every encoder is: a picture to offsets from an average code that it owns.
+
+Shape suffixes: B batch, C channels, H W height and width, N styles, D style width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pixel2style2pixel_cli.networks.specs import EncoderSpec
+
+
+class Encoder(nn.Module):
+    """Encoder inputs (B, C, S, S) to W+ codes (B, N, D): E(x) + average (pSp, eq. 1).
+
+    ``latent_avg`` (N, D) is the average; an encoder that was trained without one holds zeros. ``offset_rows`` says that
+    rows after the first are offsets from it, so that only the first one can take up the average.
+    """
+
+    latent_avg: Tensor
+    offset_rows = False
+
+    def __init__(self, spec: EncoderSpec, n_styles: int, style_dim: int) -> None:
+        super().__init__()
+        self.spec, self.n_styles = spec, n_styles
+        self.register_buffer("latent_avg", torch.zeros(n_styles, style_dim))
+
+    def offsets(self, x_BCHW: Tensor) -> Tensor:
+        """E(x) of shape (B, N, D), or (B, 1, D) where all rows are one."""
+        raise NotImplementedError
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return self.offsets(x_BCHW) + self.latent_avg

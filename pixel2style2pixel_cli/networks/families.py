@@ -1,0 +1,64 @@
+"""The kinds of encoders, without torch: one row each, and the only place where a kind is named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+# What the names of the map2style blocks begin with in a state dict.
+HEADS = "heads."
+
+# How published checkpoints name the tensors of an encoder: the tables of convert/psp.py.
+PublishedLayout = Literal["pyramid", "into_w", "naive_w_plus"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncoderFamily:
+    """One way of building an encoder.
+
+    ``network`` is the module in this room and the class in it, ``title`` what people call it. ``published`` are the
+    names that the options of published checkpoints give it, ``layout`` how those name its tensors; None where it was
+    never published in another layout than ours. ``shared``: how the names of those parts begin that encoders of one
+    generator may share, whatever their inputs.
+    """
+
+    title: str
+    network: tuple[str, str]
+    published: tuple[str, ...] = ()
+    layout: PublishedLayout | None = None
+    shared: tuple[str, ...] = (HEADS,)
+
+
+ENCODER_FAMILIES: dict[str, EncoderFamily] = {
+    "psp": EncoderFamily(
+        title="a pSp",
+        network=("psp", "PSPEncoder"),
+        published=("GradualStyleEncoder",),
+        layout="pyramid",
+    ),
+    "psp_w": EncoderFamily(
+        title="an into-W",
+        network=("psp", "IntoWEncoder"),
+        published=("BackboneEncoderUsingLastLayerIntoW", "SingleStyleCodeEncoder"),
+        layout="into_w",
+    ),
+    "psp_wplus": EncoderFamily(
+        title="a naive W+",
+        network=("psp", "NaiveWPlusEncoder"),
+        published=("BackboneEncoderUsingLastLayerIntoWPlus",),
+        layout="naive_w_plus",
+    ),
+    # Published with the same tensors as pSp; only its name tells it apart.
+    "e4e": EncoderFamily(
+        title="an e4e",
+        network=("e4e", "E4EEncoder"),
+        published=("Encoder4Editing",),
+        layout="pyramid",
+    ),
+    # The last two blocks of the trunk are a third of its numbers, and see no more than 4 x 4 places.
+    "lite": EncoderFamily(
+        title="a pSp on EfficientNet-Lite0",
+        network=("lite", "LiteEncoder"),
+        shared=(HEADS, "trunk.blocks.14.", "trunk.blocks.15."),
+    ),
+}

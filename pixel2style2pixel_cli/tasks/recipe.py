@@ -1,0 +1,78 @@
+"""What goes into the recipe of a picture: everything that decides its pixels, known before a model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pixel2style2pixel_cli.files.recipe import Json, Recipe
+from pixel2style2pixel_cli.options.task import TaskOptions
+from pixel2style2pixel_cli.tasks.base import Prepared, Source, task_maker
+from pixel2style2pixel_cli.tasks.styles import style_recipe
+from pixel2style2pixel_cli.variants import SINGLE, Variant
+from pixel2style2pixel_cli.zoo.cards import Card
+
+# Options of every task, or of those that look for faces, that decide pixels.
+SHARED = ("noise", "paste", "align", "face", "on_no_face", "detector", "detector_threshold")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecipeMaker:
+    """Makes the recipes of one run; they differ by input, face and variant."""
+
+    command: str
+    options: Mapping[str, Json]
+    model: str
+    weights_sha256: Mapping[str, str]
+    seed: int
+
+    def make(self, *, name: str, sha256: str, prepared: Prepared, variant: Variant = SINGLE) -> Recipe:
+        """The recipe of one picture of the input of this name."""
+        return Recipe(
+            command=self.command,
+            options={**self.options, **prepared.recipe},
+            model=self.model,
+            weights_sha256=dict(self.weights_sha256),
+            seed=self.seed,
+            input_name=name,
+            input_sha256=sha256,
+            variant=dict(variant.values),
+            face=prepared.face,
+            matrix=None if prepared.matrix is None else prepared.matrix.tolist(),
+            crop_size=prepared.crop.shape[0],
+        )
+
+    def with_engine(self, *, dtype: str, backend: str) -> RecipeMaker:
+        """The same with what is known only once the model is loaded."""
+        return replace(self, options={**self.options, "dtype": dtype, "backend": backend})
+
+    def differs(self, found: Recipe) -> bool:
+        """Whether a picture with this recipe is another than this run would make of the same input.
+
+        What one of the two does not say is not compared: the precision before a model is loaded, or an option that
+        an earlier version did not record.
+        """
+        wanted = replace(found, options=dict(self.options), model=self.model)  # cut down to base names, as in files
+        same = (found.command, found.model, found.weights_sha256, found.seed) == (
+            self.command, wanted.model, dict(self.weights_sha256), self.seed,
+        )  # fmt: skip
+        common = found.options.keys() & wanted.options.keys()
+        return not same or any(found.options[key] != wanted.options[key] for key in common)
+
+
+def recipe_maker(
+    options: TaskOptions, card: Card, rows: int, hashes: Mapping[str, str], inputs: Sequence[Source]
+) -> RecipeMaker:
+    """The recipes of these options on an installed model whose codes have ``rows`` rows; hashes by role of the file."""
+    shared: dict[str, Json] = {name: getattr(options, name) for name in SHARED if hasattr(options, name)}
+    shared.setdefault("paste", False)
+    if options.dtype != "auto":
+        shared["dtype"] = options.dtype
+    own = task_maker(options).recipe(card, rows, inputs)
+    return RecipeMaker(
+        command=options.command,
+        options={**shared, **own, **style_recipe(options, card, rows)},
+        model=card.name,
+        weights_sha256=hashes,
+        seed=options.seed,
+    )

@@ -1,0 +1,79 @@
+"""From encoder inputs to pictures: one task, with its options, on one loaded model.
+
+Both fronts stand on it: the session, which is given pictures in memory, and the jobs, which read and write files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixel2style2pixel_cli.files.pixels import to_uint8
+from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, Task
+from pixel2style2pixel_cli.tasks.styles import Styles
+from pixel2style2pixel_cli.variants import Variant
+
+if TYPE_CHECKING:
+    from pixel2style2pixel_cli.engine.codes import Codes
+    from pixel2style2pixel_cli.engine.engine import Engine
+    from pixel2style2pixel_cli.networks.stylegan2 import NoiseMode
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One drawn picture: uint8 (R, R, 3), and the codes (N, D), float32, that it was drawn from."""
+
+    variant: Variant
+    pixels: Pixels
+    codes: NDArray[np.float32]
+
+
+class Translator:
+    """A task on a model: encoder inputs become codes, codes become one picture for each variant."""
+
+    def __init__(self, task: Task, engine: Engine, *, styles: Styles | None, noise: NoiseMode) -> None:
+        self.task, self.engine, self.styles, self.noise = task, engine, styles, noise
+
+    def encode(self, prepared: Sequence[Prepared]) -> Codes:
+        """Codes (B, N, D) of encoder inputs, with the task's own change, before any style is mixed in."""
+        task = self.task
+        batch = task.encoder_batch([p.encoder_input for p in prepared])
+        if task.change is None:
+            return self.engine.encode(batch)
+        change = task.change
+        return self.engine.encode(batch, lambda codes, part: change(self.engine, prepared[part], codes))
+
+    def draw(
+        self, prepared: Sequence[Prepared], codes: Codes, seeds: Sequence[int], order: Sequence[tuple[int, Variant]]
+    ) -> Iterator[list[tuple[int, Picture]]]:
+        """Pictures in the ``order`` asked for: the index of an encoder input, and a variant of it.
+
+        ``seeds`` are those of the noise, one for each encoder input: its variants share it. Pictures come in parts that
+        fit the device, so that what is held does not grow with the number of variants.
+        """
+        step = self.engine.batch_size.size
+        for start in range(0, len(order), step):
+            part = order[start : start + step]
+            indices = [index for index, _ in part]
+            mixed = self._mixed(codes, part)
+            images = to_uint8(self.engine.draw(mixed, self.noise, [seeds[i] for i in indices] if seeds else ()))
+            rows = mixed.w_plus.float().cpu().numpy()
+            finish = self.task.finish
+            yield [
+                (i, Picture(variant, image if finish is None else finish(prepared[i], image), row))
+                for (i, variant), image, row in zip(part, images, rows, strict=True)
+            ]
+
+    def _mixed(self, codes: Codes, part: Sequence[tuple[int, Variant]]) -> Codes:
+        import torch
+
+        chosen = codes[[index for index, _ in part]]
+        if self.styles is None:
+            return chosen
+        mix_in = self.styles.mix_in
+        mixed = [mix_in(code, variant) for code, (_, variant) in zip(chosen.w_plus, part, strict=True)]
+        return chosen.with_w_plus(torch.stack(mixed))

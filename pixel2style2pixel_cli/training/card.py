@@ -1,0 +1,99 @@
+"""The card that a finished run leaves in its folder, so that its network can be named as a model at once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from pixel2style2pixel_cli.errors import P2S2PError
+from pixel2style2pixel_cli.files.atomic import write_atomic
+from pixel2style2pixel_cli.inputs.kinds import InputKind
+from pixel2style2pixel_cli.networks.specs import GeneratorSpec
+from pixel2style2pixel_cli.training.config import EncoderTraining
+from pixel2style2pixel_cli.training.export import LICENCE
+from pixel2style2pixel_cli.weights.header import read_weight_header
+from pixel2style2pixel_cli.zoo.card_text import card_text
+from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, InputRule, WeightFile, mixing_layers
+from pixel2style2pixel_cli.zoo.find import card_folders
+from pixel2style2pixel_cli.zoo.resolve import InstalledModel, locate
+
+# What an encoder that reads a kind of input is for; of photographs, what it learnt to draw says it.
+TASKS: dict[InputKind, tuple[str, ...]] = {
+    "photo": ("invert", "mix"),
+    "sketch": ("sketch2face",),
+    "labels": ("seg2face",),
+    "lowres": ("superres",),
+    "masked": ("inpaint",),
+}
+
+
+def write_generator_card(folder: Path, spec: GeneratorSpec) -> None:
+    """The card of a generator's run: by itself it does no task."""
+    _write(_card(folder, "generator", spec))
+
+
+def write_encoder_card(folder: Path, config: EncoderTraining, generator: Path, lender: InstalledModel | None) -> None:
+    """The card of an encoder's run.
+
+    A model of the zoo lends its generator by name. Any other ``generator`` is copied into the folder, which can then be
+    moved, and the run it came from be deleted.
+    """
+    data = config.task
+    tasks = ("frontalize",) if data.kind == "photo" and data.target != "photo" else TASKS[data.kind]
+    header = read_weight_header(generator)
+    card = replace(
+        _card(folder, f"encoder for {tasks[0]}", header.generator_spec()),
+        tasks=tasks,
+        encoder=config.encoder,
+        input=InputRule.of(data.kind),
+        weights=(WeightFile(role="heads", file="heads.safetensors"),) if data.heads == "kept" else (),
+    )
+    if lender is None:
+        card = _under(card, header.licence, header.licence == LICENCE)
+    else:
+        owner = lender.parts["generator"]
+        card = _under(card, owner.licence, owner.commercial_ok)
+        named = replace(card, generator=None, generator_model=owner.name)
+        if owner.folder in card_folders() and _draws_with(named, generator):
+            return _write(named)
+    own = folder / "generator.safetensors"
+    if not (own.exists() and own.samefile(generator)):
+        write_atomic(own, generator.read_bytes())
+    return _write(card)
+
+
+def _card(folder: Path, title: str, spec: GeneratorSpec) -> Card:
+    """A card named after the run's folder, which may be called what no model can be."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("._-")[:64]
+    return Card(
+        name=name or "run",
+        title=f"{title}, trained with p2s2p",
+        tasks=(),
+        rank=0,
+        licence=LICENCE,
+        commercial_ok=True,
+        generator=spec,
+        input=InputRule(),
+        mixing_layers=mixing_layers(spec.n_styles),
+        weights=(),
+        folder=folder,
+    )
+
+
+def _under(card: Card, licence: str, commercial_ok: bool) -> Card:
+    """The card under the terms of the generator, where these are stricter than our own."""
+    return card if commercial_ok else replace(card, licence=licence, commercial_ok=False)
+
+
+def _draws_with(card: Card, generator: Path) -> bool:
+    """Whether the name in the card leads to this very file, and not to another model of that name beside the run."""
+    try:
+        found = locate(card)
+    except P2S2PError:
+        return False
+    return found is not None and found.files["generator"].samefile(generator)
+
+
+def _write(card: Card) -> None:
+    write_atomic(card.folder / CARD_FILE, card_text(card).encode())

@@ -1,0 +1,147 @@
+"""Codes of faces as safetensors files that know which generator they belong to."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from pixel2style2pixel_cli.errors import InputError, check_shape
+from pixel2style2pixel_cli.files.atomic import write_atomic
+from pixel2style2pixel_cli.files.paths import display
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Space = Literal["W+", "W", "Z"]
+
+LATENT_SUFFIX = ".safetensors"
+
+_TENSORS: dict[Space, str] = {"W+": "w_plus", "W": "w", "Z": "z"}
+_MARK, _SCHEMA = "p2s2p", "latent 1"
+_LARGEST = 64 << 20  # bytes; the codes of one face take about 40 kB, so more is some other file
+_MAKE_IT = "make it with p2s2p invert --save-latents"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class LatentFile:
+    """Codes of one face.
+
+    ``codes`` is a float32 array (n, d): n rows in W+, one row in W and Z. ``generator`` is the digest of the generator
+    they drive, ``matrix`` the 3 x 3 map from photograph pixels to crop pixels, ``recipe`` the JSON of ``recipe_json``.
+    """
+
+    codes: NDArray[np.float32]
+    space: Space
+    generator: str
+    latent_avg_included: bool = True
+    matrix: list[list[float]] | None = None
+    recipe: str | None = None
+
+    def __post_init__(self) -> None:
+        check_shape(self.codes, (None if self.space == "W+" else 1, None), f"codes in {self.space}")
+        if self.matrix is not None:
+            object.__setattr__(self, "matrix", [[float(value) for value in row] for row in self.matrix])
+
+
+def save_latents(path: Path, latent: LatentFile) -> None:
+    """Write the codes; the same latent gives the same bytes. Raises InputError for codes that are not finite."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    codes = np.ascontiguousarray(latent.codes, dtype=np.float32)
+    if not np.isfinite(codes).all():
+        raise InputError(f"the codes for {display(path)} are not finite", "try --dtype float32")
+    metadata = {
+        _MARK: _SCHEMA,
+        "space": latent.space,
+        "generator": latent.generator,
+        "latent_avg_included": "true" if latent.latent_avg_included else "false",
+    }
+    if latent.matrix is not None:
+        metadata["matrix"] = json.dumps(latent.matrix, separators=(",", ":"), allow_nan=False)
+    if latent.recipe is not None:
+        metadata["recipe"] = latent.recipe
+    write_atomic(path, sort_header(save({_TENSORS[latent.space]: codes}, metadata=metadata)))
+
+
+def load_latents(path: Path, *, expect_generator: str | None = None) -> LatentFile:
+    """Read codes written by ``save_latents``.
+
+    Raises InputError for any other file, and for codes of another generator than the one expected, naming both.
+    """
+    tensors, metadata = _read(path)
+    shown = display(path)
+    if metadata.get(_MARK) != _SCHEMA:
+        found = metadata.get(_MARK, f"tensors {', '.join(sorted(tensors)[:3]) or 'none'}")
+        raise InputError(f"{shown} holds no codes of this version of p2s2p (found: {found})", _MAKE_IT)
+    space = next((known for known in get_args(Space) if known == metadata.get("space")), None)
+    generator = metadata.get("generator", "")
+    if space is None or set(tensors) != {_TENSORS[space]} or not generator:
+        raise InputError(f"{shown} is damaged: its header does not fit its tensors", _MAKE_IT)
+    if expect_generator is not None and generator != expect_generator:
+        raise InputError(
+            f"{shown} belongs to generator {generator[:12]}, and this model has generator {expect_generator[:12]}",
+            "use the model it was made with (p2s2p show tells), or invert the photograph again",
+        )
+    codes = tensors[_TENSORS[space]]
+    _check_codes(codes, space, shown)
+    return LatentFile(
+        codes=codes,
+        space=space,
+        generator=generator,
+        latent_avg_included=metadata.get("latent_avg_included") == "true",
+        matrix=_parse_matrix(metadata.get("matrix"), shown),
+        recipe=metadata.get("recipe"),
+    )
+
+
+def sort_header(data: bytes) -> bytes:
+    """The same safetensors file with its metadata in sorted order: the library writes it in a random one."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the tensors stay aligned
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
+
+
+def _read(path: Path) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    shown = display(path)
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise InputError(f"{shown} is too large for codes: it holds weights or something else", _MAKE_IT)
+        with safe_open(path, framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise InputError(f"{shown} does not exist", "check the spelling") from error
+    except OSError as error:
+        raise InputError(f"{shown} cannot be read: {(error.strerror or str(error)).lower()}", "check it") from error
+    except (SafetensorError, TypeError, KeyError, AttributeError) as error:  # the latter: types NumPy does not have
+        raise InputError(f"{shown} is not a safetensors file of codes: {error}", _MAKE_IT) from error
+
+
+def _check_codes(codes: NDArray[np.float32], space: Space, shown: str) -> None:
+    import numpy as np
+
+    if codes.dtype != np.float32 or codes.ndim != 2 or codes.size == 0 or (space != "W+" and len(codes) != 1):
+        found = f"{codes.dtype} {'x'.join(map(str, codes.shape))}"
+        raise InputError(f"{shown} has codes of kind {found}, expected float32 rows of {space}", _MAKE_IT)
+    if not np.isfinite(codes).all():
+        raise InputError(f"{shown} has codes that are not finite numbers", _MAKE_IT)
+
+
+def _parse_matrix(text: str | None, shown: str) -> list[list[float]] | None:
+    if text is None:
+        return None
+    try:
+        matrix = [[float(value) for value in row] for row in json.loads(text)]
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{shown} has an alignment matrix that cannot be read", _MAKE_IT) from error
+    if [len(row) for row in matrix] != [3, 3, 3] or not all(math.isfinite(v) for row in matrix for v in row):
+        raise InputError(f"{shown} has an alignment matrix that is not 3 x 3 numbers", _MAKE_IT)
+    return matrix

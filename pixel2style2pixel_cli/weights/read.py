@@ -1,0 +1,52 @@
+"""Weight files of ours into tensors, and tensors into modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from pixel2style2pixel_cli.errors import IntegrityError
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a weight file, as they are stored; IntegrityError for a file that is damaged or cut short."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dictionary
+    except (OSError, SafetensorError, ValueError, RuntimeError, AttributeError, KeyError) as error:
+        raise IntegrityError(f"{path} cannot be read: {error}", "reinstall or import the model again") from error
+
+
+def require_finite(state: Mapping[str, Tensor], what: str) -> None:
+    """Raise IntegrityError where a tensor holds numbers that are not finite: whatever it drew would be empty."""
+    for key, value in state.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            wrong = value.numel() - int(torch.isfinite(value).sum())
+            raise IntegrityError(
+                f"{wrong} of the {value.numel()} numbers of {key} in {what} are not finite",
+                "the training that made it has failed; choose an earlier file",
+            )
+
+
+def materialise(
+    build: Callable[[], M], state: dict[str, Tensor], path: Path, device: torch.device, dtype: torch.dtype
+) -> M:
+    """Build on the meta device, load strictly, move: no random weights are drawn first."""
+    with torch.device("meta"):
+        module = build()
+    try:
+        module.load_state_dict({k: _as_dtype(v, dtype) for k, v in state.items()}, strict=True, assign=True)
+    except RuntimeError as error:
+        raise IntegrityError(f"{path} does not fit the model's card: {error}", "import the model again") from error
+    return module.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
+
+
+def _as_dtype(value: Tensor, dtype: torch.dtype) -> Tensor:
+    return value.to(dtype) if value.is_floating_point() else value

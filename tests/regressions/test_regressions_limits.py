@@ -1,0 +1,201 @@
+"""Small files that ask for much memory or time, and files that never end, are refused at once with a true reason."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from picture_files import DATA, SHORT, TiffPage, chunk, png, saved, tiff
+from PIL import Image
+
+from pixel2style2pixel_cli.errors import InputError
+from pixel2style2pixel_cli.files import source
+from pixel2style2pixel_cli.files.image import read_image, read_metadata
+
+LIMIT = 200_000_000
+
+
+def refused(data: bytes | Path, reason: str) -> None:
+    started = time.perf_counter()
+    with pytest.raises(InputError, match=reason) as caught:
+        read_image(data, name="x")
+    assert time.perf_counter() - started < 5
+    assert caught.value.hint
+
+
+def gif(width: int, height: int) -> bytes:
+    """A picture of a few bytes."""
+    return (
+        b"GIF89a" + struct.pack("<2H3B", width, height, 0x80, 0, 0) + bytes(6)
+        + b"," + struct.pack("<4HB", 0, 0, width, height, 0) + b"\x02\x01\x04\x00;"
+    )  # fmt: skip
+
+
+def test_pictures_that_their_files_cannot_hold() -> None:
+    refused(gif(14142, 14142), "its 3. bytes cannot hold the 14142 x 14142 pixels")
+    header = struct.pack(">2I5B", 14142, 14142, 8, 2, 0, 0, 0)
+    body = (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
+    )
+    refused(body, "cannot hold the 14142 x 14142 pixels")
+    jpeg = saved(Image.new("RGB", (8, 8)), "JPEG")
+    at = jpeg.index(b"\xff\xc0") + 5
+    refused(jpeg[:at] + struct.pack(">2H", 14000, 14000) + jpeg[at + 4 :], "cannot hold the 14000 x 14000 pixels")
+
+
+def test_full_run_lengths_are_no_bombs() -> None:
+    """The densest that each format allows is read."""
+    assert read_image(saved(Image.new("L", (2000, 2000)), "GIF"), name="x").pixels.max() == 0
+    assert read_image(saved(Image.new("1", (2000, 2000)), "PNG", optimize=True), name="x").pixels.max() == 0
+    assert read_image(saved(Image.new("RGB", (2000, 2000)), "JPEG", progressive=True), name="x").pixels.max() == 0
+
+
+def test_no_side_is_longer_than_a_million() -> None:
+    refused(DATA / "200000000x1.png", "200000000 x 1 pixels, and no side may have more than 1000000")
+    refused(png([bytes(125_001)], 1_000_001, 1, 0), "no side may have more than")
+
+
+@pytest.mark.parametrize("format", ["AVIF", "WEBP", "JPEG2000"])
+def test_formats_whose_decoders_take_twice_the_memory(format: str) -> None:
+    if format == "AVIF":
+        pytest.importorskip("PIL._avif")
+    data = saved(Image.new("RGB", (100, 100)), format)
+    assert read_image(data, name="x", max_pixels=20_000).pixels.shape == (100, 100, 3)
+    with pytest.raises(
+        InputError, match=rf"million pixels of {format}, which takes 2 times the memory, the limit is 0\.0099"
+    ):
+        read_image(data, name="x", max_pixels=19_999)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are those of Linux")
+def test_lack_of_memory_is_named() -> None:
+    """In a process that may not take as much as the picture needs, which then reads the next one."""
+    code = (
+        "import resource, sys; from pathlib import Path;"
+        "from pixel2style2pixel_cli.files.image import read_image;"
+        "from pixel2style2pixel_cli.errors import InputError\n"
+        "size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (size + 150_000_000,) * 2)\n"
+        "try: read_image(Path(sys.argv[1]), name='x')\n"
+        "except InputError as error: print(error.message)\n"
+        "print(read_image(Path(sys.argv[2]), name='y').pixels.shape)\n"
+    )
+    arguments = [sys.executable, "-c", code, DATA / "196_million_pixels.png", DATA / "photo.png"]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(arguments, capture_output=True, text=True, cwd=root, check=True, timeout=60)
+    assert done.stdout.splitlines() == ["x needs more memory than there is", "(128, 128, 3)"]
+
+
+# --- files that are too long, or do not end ------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sparse files are made otherwise there")
+@pytest.mark.parametrize(
+    ("start", "reason"),
+    [
+        (png([b""] * 9, 9, 8, 2)[:33] + struct.pack(">I", 1 << 30) + b"IDAT", "40 GB"),
+        (gif(99, 99), "40 GB"),
+        (b"\xff\xd8\xff\xe0", "40 GB|header is damaged"),
+        (b"II*\0\x08\0\0\0", "40 GB"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "40 GB"),
+        (b"P5\n99999 99999\n255\n", "10000 million pixels"),
+        (b"", "not a picture of a known kind"),
+        (b"%PDF", "is a PDF document"),
+    ],
+)  # fmt: skip
+def test_sparse_file_of_40_gigabytes(start: bytes, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    path.write_bytes(start)
+    os.truncate(path, 40_000_000_000)
+    refused(path, reason)
+    with pytest.raises(InputError):
+        read_metadata(path)
+
+
+def test_file_longer_than_any_picture_within_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "long.png"
+    path.write_bytes((DATA / "photo.png").read_bytes() + bytes(1000))
+    assert read_image(path, name="x").pixels.shape == (128, 128, 3)
+    monkeypatch.setattr(source, "most_bytes", lambda _: 1000)
+    monkeypatch.setattr("pixel2style2pixel_cli.files.decode.most_bytes", lambda _: 1000)
+    refused(path, "has 3.*e-05 GB or more")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_pipes_are_read_and_do_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    data = (DATA / "photo.png").read_bytes()
+    writer = threading.Thread(target=lambda: path.write_bytes(data))
+    writer.start()
+    assert np.array_equal(read_image(path, name="x").pixels, np.array(Image.open(io.BytesIO(data))))
+    writer.join()
+    monkeypatch.setattr(source, "_PATIENCE", 0.3)
+    refused(path, "is a pipe that sent nothing")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_pipe_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    monkeypatch.setattr("pixel2style2pixel_cli.files.decode.most_bytes", lambda _: 5 << 20)
+    endless = subprocess.Popen(
+        [sys.executable, "-c", "import sys\nwhile True: open(sys.argv[1], 'wb').write(bytes(1 << 26))", path]
+    )
+    try:
+        refused(path, "GB or more")
+    finally:
+        endless.kill()
+        endless.wait()
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no device files here")
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/urandom"])
+def test_devices(device: str) -> None:
+    refused(Path(device), "is a device")
+
+
+# --- directories and tables ----------------------------------------------------------------------------------------
+
+
+def test_tiff_of_absurd_tables() -> None:
+    page = TiffPage(np.zeros((4, 4, 1), np.uint16))
+    for tags in (
+        {256: (4, [1 << 31])},
+        {257: (4, [0])},
+        {258: (SHORT, [0])},
+        {258: (SHORT, [65535])},
+        {277: (SHORT, [65535])},
+        {273: (4, [1 << 31])},
+        {279: (4, [1 << 31])},
+        {273: None},
+        {278: (4, [0])},
+        {322: (4, [0]), 323: (4, [0]), 324: (4, [8]), 325: (4, [8]), 273: None},
+        {322: (4, [1 << 31]), 323: (4, [16]), 324: (4, [8]), 325: (4, [8]), 273: None},
+        {259: (SHORT, [8])},
+        {259: (SHORT, [5])},
+        {317: (SHORT, [2]), 258: (SHORT, [12])},
+        {317: (SHORT, [3]), 339: (SHORT, [3])},
+    ):
+        page.tags = tags
+        for order in "<>":
+            try:
+                read_image(tiff(page, order=order), name="x")
+            except InputError as error:
+                assert error.hint
+
+
+def test_thousands_of_directories() -> None:
+    first = tiff(*[TiffPage(np.zeros((1, 1, 3), np.uint8), 2, tags={254: (4, [1])}) for _ in range(3000)])
+    started = time.perf_counter()
+    assert read_image(first, name="x").pixels.shape == (1, 1, 3)
+    assert time.perf_counter() - started < 2

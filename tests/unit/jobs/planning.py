@@ -1,0 +1,45 @@
+"""What the tests of planning share: files to plan with, and plans made in the working directory."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.jobs.plan import Plan, make_plan
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="links, modes and bytes of POSIX")
+
+
+def touch(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(name.encode("utf-8", "surrogateescape"))
+
+
+def no_stdin() -> bytes:
+    raise AssertionError("standard input was read")
+
+
+def plan(*inputs: str, stdin: Callable[[], bytes] = no_stdin, **options: Any) -> Plan:
+    return make_plan(inputs, command="invert", stdin=stdin, **options)
+
+
+def outs(made: Plan) -> list[str]:
+    return [item.output.as_posix() for item in made.items]
+
+
+def labels(made: Plan) -> list[str]:
+    return [item.label for item in made.items]
+
+
+def refused(*inputs: str, **options: Any) -> UsageError:
+    before = sorted(Path().rglob("*"))
+    with pytest.raises(UsageError) as caught:
+        plan(*inputs, **options)
+    assert sorted(Path().rglob("*")) == before
+    assert caught.value.message
+    assert caught.value.hint
+    return caught.value
