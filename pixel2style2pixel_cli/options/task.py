@@ -230,3 +230,7 @@ class FaceOptions(TaskOptions):
     def many_faces(self) -> bool:
         """Whether one input may give several outputs, numbered by face."""
         return self.face in SEVERAL
+
+    def looks_for_faces(self, card: Card) -> bool:
+        """Whether photographs for a model are searched for faces: not where its card says that they show none."""
+        return self.align == "always" or (self.align == "auto" and card.input.has_faces)
