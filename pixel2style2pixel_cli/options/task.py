@@ -109,7 +109,7 @@ class TaskOptions:
     )  # fmt: skip
     model: str = declare(
         "auto", "--model", metavar="NAME", section=MODEL, path=True,
-        help="auto (the best installed one), a name from p2s2p models list, or a model.toml.",
+        help="auto (the best installed one), a name from p2s2p models list, or the folder of a training run.",
     )  # fmt: skip
     device: str = declare_device()
     dtype: Dtype = declare(
