@@ -179,9 +179,8 @@ def picture_files() -> list[bytes]:
     files += [_saved(picture.convert("RGBA"), "WEBP"), _saved(picture, "WEBP", save_all=True, append_images=[picture])]
     for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"):
         files.append(_saved(picture, "TIFF", compression=compression, tiffinfo={0x0112: 6, 0x010F: "Maker"}))
-    files += [
-        _saved(picture.convert(mode), "TIFF") for mode in ("1", "L", "LA", "P", "RGBA", "CMYK", "LAB", "F", "I;16")
-    ]
+    files += [_saved(picture.convert(mode), "TIFF") for mode in ("1", "L", "LA", "P", "RGBA", "CMYK", "LAB", "I;16")]
+    files += [_saved(Image.fromarray(np.array(picture.convert("L")) / np.float32(255)), "TIFF")]
     files += [_tiff_of_kind(photometric, form) for photometric in (0, 2) for form in (3, 1)]
     files += [_saved(picture, "TIFF", save_all=True, append_images=[turned])]
     files += [_saved(picture.convert(mode), "BMP") for mode in ("1", "L", "P", "RGB", "RGBA")]
