@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pixel2style2pixel_cli.files.image import ImageFormat, Photo
 from pixel2style2pixel_cli.inputs.masked import HOLE_GREY
-from pixel2style2pixel_cli.options.task import Grid, Noise, TaskOptions
+from pixel2style2pixel_cli.options.task import Existing, Grid, Noise, TaskOptions
 
 if TYPE_CHECKING:
     # imports torch, which a helper process should not wait for
@@ -74,6 +74,7 @@ class RunOptions:
     """What every task's run is told, apart from the inputs and the model."""
 
     command: str
+    existing: Existing = "error"
     format: ImageFormat = "png"
     seed: int = 0
     noise: Noise = "fixed"

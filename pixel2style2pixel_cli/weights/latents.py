@@ -49,13 +49,21 @@ class LatentFile:
 
 
 def save_latents(path: Path, latent: LatentFile) -> None:
-    """Write the codes; the same latent gives the same bytes. Raises InputError for codes that are not finite."""
+    """Write the codes. Raises InputError for codes that are not finite."""
+    write_atomic(path, encode_latents(latent, name=display(path)))
+
+
+def encode_latents(latent: LatentFile, *, name: str) -> bytes:
+    """The bytes of a file of codes, the same for the same latent; ``name`` is what messages call it.
+
+    Raises InputError for codes that are not finite.
+    """
     import numpy as np
     from safetensors.numpy import save
 
     codes = np.ascontiguousarray(latent.codes, dtype=np.float32)
     if not np.isfinite(codes).all():
-        raise InputError(f"the codes for {display(path)} are not finite", "try --dtype float32")
+        raise InputError(f"the codes for {name} are not finite", "try --dtype float32")
     metadata = {
         _MARK: _SCHEMA,
         "space": latent.space,
@@ -66,7 +74,7 @@ def save_latents(path: Path, latent: LatentFile) -> None:
         metadata["matrix"] = json.dumps(latent.matrix, separators=(",", ":"), allow_nan=False)
     if latent.recipe is not None:
         metadata["recipe"] = latent.recipe
-    write_atomic(path, sort_header(save({_TENSORS[latent.space]: codes}, metadata=metadata)))
+    return sort_header(save({_TENSORS[latent.space]: codes}, metadata=metadata))
 
 
 def load_latents(path: Path, *, expect_generator: str | None = None) -> LatentFile:
