@@ -86,9 +86,13 @@ def reading(name: str, problem: str, hint: str) -> Iterator[None]:
 
 def reason_of(error: BaseException) -> str:
     """What an exception of a library says, as part of one line."""
-    lines = str(error).splitlines()
-    text = "".join(c for c in (lines[0] if lines else "") if c.isprintable()).strip().rstrip(".")[:200]
-    return text or "it cannot be decoded"
+    return in_one_line(str(error)).rstrip(".") or "it cannot be decoded"
+
+
+def in_one_line(text: object) -> str:
+    """Foreign text as part of a message: its first line, without control characters, not too long."""
+    lines = str(text).splitlines()
+    return "".join(c for c in (lines[0] if lines else "") if c.isprintable()).strip()[:200]
 
 
 class Shaped(Protocol):

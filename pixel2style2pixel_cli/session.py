@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -44,8 +46,9 @@ REMEMBERED = 8  # tasks with their options, ready for the next call
 class Session:
     """Models that stay loaded, and one method for each task; ``load`` makes one.
 
-    Calls may come from several threads; they are done one after another. As a context manager, or by ``close``, a
-    session gives back its memory.
+    Besides the methods below there is one for each task of ``tasks/table.py``, with the options of its command:
+    ``session.invert(image, optimize=20)``. Calls may come from several threads; they are done one after another. As a
+    context manager, or by ``close``, a session gives back its memory.
     """
 
     def __init__(
@@ -71,6 +74,12 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """The method of a task, made at its first use: only the tasks that are used are imported."""
+        if name not in TASKS:
+            raise AttributeError(f"a session has no task or attribute {name!r}")
+        return MethodType(_method(name), self)
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *TASKS]
@@ -333,6 +342,7 @@ def option_names(options: type) -> list[str]:
     ]
 
 
+@functools.cache
 def _method(task: str) -> Callable[..., Any]:
     """The method of one task, with the names and defaults of its options."""
 
@@ -352,11 +362,6 @@ def _method(task: str) -> Callable[..., Any]:
     ]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return run
-
-
-for _task in TASKS:
-    if not hasattr(Session, _task):  # mix takes two kinds of inputs and has a method of its own
-        setattr(Session, _task, _method(_task))
 
 
 def _failed(error: Exception, name: str, on_error: OnError) -> P2S2PError:

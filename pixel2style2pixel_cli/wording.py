@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import sys
+import warnings
 from collections.abc import Mapping, Sequence
+from typing import TextIO
 
 
 def clean(text: str) -> str:
@@ -83,3 +86,17 @@ def _finite(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return [_finite(inner) for inner in value]
     return value
+
+
+def short_warnings() -> None:
+    """Let Python's warnings be one line of what they say, without the file of a library and its source."""
+
+    def show(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int,
+        file: TextIO | None = None, line: str | None = None,
+    ) -> None:  # fmt: skip
+        stream = file or sys.stderr
+        if stream is not None:
+            stream.write(" ".join(str(message).split()) + "\n")
+
+    warnings.showwarning = show

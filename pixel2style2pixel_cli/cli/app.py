@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
 
+from pixel2style2pixel_cli.cli import signals
 from pixel2style2pixel_cli.cli.group import App, Later
 from pixel2style2pixel_cli.cli.machine import machine_error
 from pixel2style2pixel_cli.cli.registry import COMMANDS, specs_of
 from pixel2style2pixel_cli.cli.usage import usage_error
 from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.output import Output
+from pixel2style2pixel_cli.output.raw import LibraryLines
+from pixel2style2pixel_cli.output.streams import open_standard_streams
 from pixel2style2pixel_cli.tasks.table import TASKS
 from pixel2style2pixel_cli.version import __version__
 from pixel2style2pixel_cli.wording import clean
@@ -64,25 +66,35 @@ def load_command(name: str) -> Any:
     return get_command(made)
 
 
-def main() -> NoReturn:
-    """Run the command line and exit with its code."""
-    sys.exit(run(sys.argv[1:]))
+def run_program(arguments: Sequence[str], started: float) -> int:
+    """Run the command line of a process of its own, that began at ``started`` by the monotonic clock."""
+    open_standard_streams()
+    library = LibraryLines()
+    if library.stderr is None:
+        return run(arguments, Output(started=started))
+    return run(arguments, Output(stderr=library.stderr, started=started, library=library.take))
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str], output: Output | None = None) -> int:
     """Run one command line and return its exit code."""
-    output = Output()
+    output = output or Output()
     try:
         code = _dispatch(arguments, output)
-    except P2S2PError as error:
-        code = _end(output, error)
     except KeyboardInterrupt:
-        code = INTERRUPTED
+        return _end_stopped(output, arguments)
     except Exception as error:
-        code = _end_unforeseen(output, error, arguments)
-    if code == INTERRUPTED and not output.stdout.gone:
-        output.interrupted(resume_command(arguments))
+        # Inside an extension module an interrupt becomes what that module fails with: dlib is "not installed".
+        code = INTERRUPTED if signals.was_stopped() else _end(output, error, arguments)
+    if code == INTERRUPTED:  # also what the parser makes of an interrupt
+        return _end_stopped(output, arguments)
     return output.end(code)
+
+
+def _end_stopped(output: Output, arguments: Sequence[str]) -> int:
+    signals.let_go()
+    if not output.stdout.gone:
+        output.interrupted(resume_command(arguments))
+    return output.end(signals.exit_code())
 
 
 def _dispatch(arguments: Sequence[str], output: Output) -> int:
@@ -90,20 +102,22 @@ def _dispatch(arguments: Sequence[str], output: Output) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _end_unforeseen(output: Output, error: Exception, arguments: Sequence[str]) -> int:
-    """The exit code after an exception that is none of ours: the parser's, the machine's, or a bug."""
+def _end(output: Output, error: Exception, arguments: Sequence[str]) -> int:
+    """Tell why a command ended, and its exit code: an error of ours, the parser's, the machine's, or a bug."""
+    if isinstance(error, P2S2PError):
+        return _tell(output, error)
     if isinstance(error, OSError) and error.filename is None:
         output.stdout.flush()
         if output.stdout.lost is not None:  # that was it, and the end of the command tells it
             return output.stdout.lost.exit_code
     known = usage_error(error, arguments) or machine_error(error)
     if known is not None:
-        return _end(output, known)
+        return _tell(output, known)
     output.bug(error)
     return 1
 
 
-def _end(output: Output, error: P2S2PError) -> int:
+def _tell(output: Output, error: P2S2PError) -> int:
     output.close()
     output.error(error)
     return error.exit_code

@@ -124,6 +124,8 @@ def _json(given: Given, event: str, fields: Mapping[str, Any]) -> None:
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     state = "bundled" if row["bundled"] else "installed" if row["installed"] else "not installed"
+    if error := row.get("error"):  # the card is at fault: it is named here, and takes no part in anything else
+        return (row["name"], "", "broken", "", row["licence"], "", error)
     size = "" if row["size"] is None else file_size(row["size"])
     commercial = "yes" if row["commercial_ok"] else "no"
     return (row["name"], " ".join(row["tasks"]), state, size, row["licence"], commercial, row["title"])
@@ -160,7 +162,9 @@ COMMANDS = (
     ),
     _spec(
         "import", import_model, ImportOptions, QUIET_MESSAGES,
-        "Check a published weight file, convert it to safetensors and install it.",
+        "Check and install a weight file: a published one, which is converted, or what our own training wrote.",
+        "p2s2p models import psp-ffhq-encode psp_ffhq_encode.pt",
+        "p2s2p models import my-encoder runs/encoder",
     ),
     _spec(
         "blend", blend, BlendOptions, QUIET_MESSAGES,

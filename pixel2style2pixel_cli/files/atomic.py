@@ -1,4 +1,4 @@
-"""Writing a file so that it is either there in full or not there at all."""
+"""Writing files so that each is either there in full or not there at all, and taking names that nobody else has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import platform
 import re
 import secrets
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from pixel2style2pixel_cli.errors import OutputError
@@ -20,24 +20,85 @@ _NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _NOT_PERMITTED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
+class TakenError(OutputError):
+    """A file was to be created, and one of that name is there already."""
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write ``data`` beside ``path`` and rename it into place; after a failure of any kind ``path`` is as it was.
 
     Missing parent folders are made. Raises OutputError for every reason the operating system gives.
     """
-    part = _part_path(path)
+    write_together([(path, data)], may_replace=lambda path: True)
+
+
+def write_together(files: Sequence[tuple[Path, bytes]], *, may_replace: Callable[[Path], bool]) -> None:
+    """Write files that belong together; they get their names in this order once all of them are on the disk.
+
+    A file that may not replace another is created only if nothing has its name at that moment, whatever other
+    processes do: TakenError otherwise. After a failure of any kind those that were created are gone again. Missing
+    parent folders are made. Raises OutputError for every reason the operating system gives.
+    """
+    parts = [_part_path(path) for path, _ in files]
+    created: list[Path] = []
+    path = Path()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "is a folder")  # Windows would call it a lack of permission
-        _write_synced(part, data)
-        os.replace(part, path)  # noqa: PTH105 - pathlib's form is looked up at import and cannot be made to fail in tests
-    except BaseException as error:  # an interrupt must not leave the part behind either
-        with contextlib.suppress(OSError):
-            part.unlink()
+        for (path, data), part in zip(files, parts, strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "is a folder")  # Windows would call it a lack of permission
+            _write_synced(part, data)
+        for (path, _), part in zip(files, parts, strict=True):
+            if may_replace(path):
+                os.replace(part, path)  # noqa: PTH105 - pathlib's form cannot be made to fail in tests
+            else:
+                _create(part, path)
+                created.append(path)
+    except BaseException as error:  # an interrupt must not leave anything behind either
+        for left in (*parts, *created):
+            with contextlib.suppress(OSError):
+                left.unlink()
         if isinstance(error, OSError):
             raise _explain(error, path) from error
         raise
+
+
+def _create(part: Path, path: Path) -> None:
+    """Give a finished file a name that nothing has; TakenError where something has it."""
+    try:
+        if sys.platform == "win32":
+            os.rename(part, path)  # noqa: PTH104 - which never replaces anything there
+            return
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            raise
+        except (OSError, AttributeError):  # a file system, or a Python, without hard links
+            _claim(part, path)
+            return
+    except FileExistsError as error:
+        # A network disk may report as taken what its own first, unanswered try created.
+        if not _is_same(part, path):
+            hint = "give this run a folder of its own with -o, or choose --existing rename"
+            raise TakenError(f"{display(path)} was written by another run in the meantime", hint) from error
+    part.unlink()
+
+
+def _claim(part: Path, path: Path) -> None:
+    """The same without links: an empty file takes the name, and the finished one its place at once."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    try:
+        os.replace(part, path)  # noqa: PTH105
+    except BaseException:
+        path.unlink()
+        raise
+
+
+def _is_same(part: Path, path: Path) -> bool:
+    try:
+        return os.path.samefile(part, path)  # noqa: PTH121
+    except OSError:
+        return False
 
 
 def remove_abandoned(folders: Iterable[Path]) -> None:

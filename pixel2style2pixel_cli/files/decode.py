@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF", "HEIF", "TGA")
 MOST_SIDE = 1_000_000  # pixels
 _HEAD = 512
+# Pillow logs what it refuses as well; without a handler, Python prints that past everything.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 # How often a picture counts towards the limit of pixels. Most take 7 to 14 bytes of memory for a pixel until they are
 # decoded and converted; the decoders of these keep copies, and take twice that.
 _USUAL = 14

@@ -34,6 +34,7 @@ _SIDES = (("l_eye", "r_eye"), ("l_brow", "r_brow"), ("l_ear", "r_ear"))
 # More unknown values than this come from a photograph (grey: about 200, colour: thousands) or from JPEG.
 _PHOTOGRAPH = 64
 _SHOWN = 5
+_LARGEST_MAP = 1 << 24  # pixels of a map in a shard: 4096 x 4096
 
 Palette = tuple[tuple[int, int, int], ...]
 Numbers: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
@@ -124,6 +125,8 @@ def decode_labels(content: bytes, *, name: str) -> NDArray[np.uint8]:
     """An index map (H, W), uint8, from an image of one channel or with a palette: the maps in packed shards."""
     with reading(f"{name}: the label map", "cannot be read", "save it again, as an 8-bit PNG"):
         image = Image.open(io.BytesIO(content))
+        if image.width * image.height > _LARGEST_MAP:
+            raise InputError(f"{name}: the label map has {image.width} x {image.height} pixels", "reduce it first")
         image.load()
         if image.mode not in ("L", "P", "1"):
             raise InputError(f"{name}: the label map has mode {image.mode}", "give one channel of class numbers")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFilter
 
 from pixel2style2pixel_cli.errors import InputError, ShapeError, UsageError, check_shape
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_array
 
 HOLE_GREY = 127  # nearest to 0 in [-1, 1]
 # Grey levels that are neither black nor white, and how many of them the soft rim of a mask may have.
@@ -122,30 +126,55 @@ def random_mask(size: int, rng: np.random.Generator) -> Mask:
 def fill_seam(known: NDArray[np.uint8], drawn: NDArray[np.uint8], mask: Mask) -> NDArray[np.uint8]:
     """What is known outside the mask, untouched, and what was drawn inside, joined without an edge: uint8 (H, W, 3).
 
-    The difference of the two pictures along the rim of the hole is carried a few pixels (1/32 of the side, 2 to 12)
-    into it and fades there; the pixels of ``known`` inside the hole, painted over or blank, take no part.
+    The difference of the two pictures along the rim of the hole is spread over the hole as smoothly as can be and added
+    to what was drawn: Poisson image editing (Perez, Gangnet and Blake, 2003). The pixels of ``known`` inside the hole,
+    painted over or blank, take no part.
     """
     _check_pair(known, mask)
     _check_pair(drawn, mask)
-    width = min(max(2, round(max(mask.shape) / 32)), 12)
-    offset = np.where(mask[:, :, None], np.float32(0), known.astype(np.float32) - drawn)
-    correction = np.zeros_like(offset)
-    filled = ~mask
-    for ring in range(1, width + 1):
-        total, count = _sum_around(offset), _sum_around(filled[:, :, None].astype(np.float32))
-        reached = (count[:, :, 0] > 0) & ~filled
-        offset[reached] = total[reached] / count[reached]
-        correction[reached] = offset[reached] * (1 - ring / (width + 1))
-        filled |= reached
-    joined = np.rint(np.clip(drawn + correction, 0.0, 255.0)).astype(np.uint8)
-    return np.where(mask[:, :, None], joined, known)
+    if not mask.any() or mask.all():
+        return np.where(mask[:, :, None], drawn, known)
+    rim = np.where(mask[:, :, None], 0.0, known.astype(np.float64) - drawn)
+    joined = known.copy()
+    joined[mask] = np.rint(np.clip(drawn[mask] + _spread(rim, mask), 0.0, 255.0)).astype(np.uint8)
+    return joined
 
 
-def _sum_around(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The sum over the 3 x 3 pixels around each pixel of (H, W, C); nothing lies beyond the edges."""
-    padded = np.pad(values, ((1, 1), (1, 1), (0, 0)))
-    rows = padded[:-2] + padded[1:-1] + padded[2:]
-    return np.asarray(rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:])
+def _spread(values: NDArray[np.float64], mask: Mask) -> NDArray[np.float64]:
+    """Values (n, C) for the n pixels of the mask, each the mean of the four around it: the Laplace equation.
+
+    values: (H, W, C), of which those outside the mask are given.
+    """
+    from scipy.sparse.linalg import splu
+
+    matrix, given = _laplace(values, mask)
+    # For a symmetric matrix with a heavy diagonal this order takes a third of the time.
+    solver = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    return np.asarray(solver.solve(given))
+
+
+def _laplace(values: NDArray[np.float64], mask: Mask) -> tuple[csc_array, NDArray[np.float64]]:
+    """The matrix (n, n) of that equation and its right side (n, C); nothing lies beyond the edges of the picture."""
+    from scipy.sparse import csc_array
+
+    rows, columns = np.nonzero(mask)
+    count = len(rows)
+    number = np.full(mask.shape, -1)
+    number[mask] = np.arange(count)
+    around, given = np.zeros(count), np.zeros((count, values.shape[2]))
+    places, neighbours = [np.arange(count)], [np.arange(count)]
+    for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        y, x = rows + down, columns + right
+        inside = np.flatnonzero((y >= 0) & (y < mask.shape[0]) & (x >= 0) & (x < mask.shape[1]))
+        around[inside] += 1
+        y, x = y[inside], x[inside]
+        open_ = mask[y, x]
+        given[inside[~open_]] += values[y[~open_], x[~open_]]
+        places.append(inside[open_])
+        neighbours.append(number[y[open_], x[open_]])
+    entries = np.concatenate([around, -np.ones(sum(map(len, places[1:])))])
+    where = (np.concatenate(places), np.concatenate(neighbours))
+    return csc_array((entries, where), shape=(count, count)), given
 
 
 def _draw_box(draw: ImageDraw.ImageDraw, size: int, rng: np.random.Generator) -> None:

@@ -23,6 +23,7 @@ from pixel2style2pixel_cli.weights.read import materialise, read_tensors
 from pixel2style2pixel_cli.wording import clean
 from pixel2style2pixel_cli.zoo.card_text import card_text
 from pixel2style2pixel_cli.zoo.cards import Card
+from pixel2style2pixel_cli.zoo.choose import installed_models
 from pixel2style2pixel_cli.zoo.find import card_folders, install_folder
 from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
@@ -44,7 +45,8 @@ class _Part:
 def install_blend(structure: str, look: str, name: str, *, at: int, width: float = 0.0) -> dict[str, Any]:
     """Install under ``name`` the generator that draws as ``structure`` below ``at`` px and as ``look`` from there on.
 
-    Both are a model, a generator.safetensors or a folder with one. Raises UsageError for a name that is taken or not
+    Both are a model, a generator.safetensors or a folder with one. With the encoder of an installed inversion model of
+    ``structure`` it can toonify. Raises UsageError for a name that is taken or not
     one, for generators of different specs and for a resolution they do not have.
     """
     check_name(name)
@@ -56,15 +58,21 @@ def install_blend(structure: str, look: str, name: str, *, at: int, width: float
     destination = install_folder(name)
     path = destination / "generator.safetensors"
     materialise(lambda: Generator(spec), state, path, CPU, torch.float32)
-    licence, commercial_ok = _terms(*parts)
+    inversion = _inversion_model(parts[0].digest)
+    licence, commercial_ok = _terms(*parts, inversion)
     title = f"{parts[0].label} below {at} px, {parts[1].label} from there on"
     title += f", mixed over {width:g} doublings" if width else ""
     card = generator_card(destination, spec, title, licence, commercial_ok)
+    if inversion is not None:
+        card = dataclasses.replace(
+            card, tasks=("toonify",), auto=False, encoder_model=inversion.name, input=inversion.input
+        )
     origin = Origin(file=title, sha256="", checked_by="blend", licence=licence)
     text = f"# {clean(_history(parts, at, width))}\n{card_text(card)}"
     digests = install([Part(role="generator", state=state, spec=spec)], destination, origin, text)
     return {
         "name": name, "structure": parts[0].label, "look": parts[1].label, "at": at, "width": width,
+        "tasks": list(card.tasks), "encoder": card.encoder_model,
         "licence": licence, "commercial_ok": commercial_ok, "files": {"generator": str(path)}, "digests": digests,
     }  # fmt: skip
 
@@ -111,10 +119,20 @@ def _require_same_spec(structure: _Part, look: _Part) -> None:
         )
 
 
-def _terms(structure: _Part, look: _Part) -> tuple[str, bool]:
-    """The stricter licence, and whether both allow commercial use."""
-    strict = look if structure.commercial_ok and not look.commercial_ok else structure
-    return strict.licence, structure.commercial_ok and look.commercial_ok
+def _inversion_model(generator_digest: str) -> Card | None:
+    """The card whose encoder finds codes of the generator with this digest, for faces; the best one installed."""
+    for model in installed_models("invert"):
+        whole = "heads" not in model.parts  # a card can name one lender for an encoder
+        if whole and read_weight_header(model.files["generator"]).digest == generator_digest:
+            return model.parts["encoder"]
+    return None
+
+
+def _terms(structure: _Part, look: _Part, encoder: Card | None) -> tuple[str, bool]:
+    """The strictest licence of what the model is made of, and whether all allow commercial use."""
+    parts: list[_Part | Card] = [structure, look] if encoder is None else [structure, look, encoder]
+    strict = next((part for part in parts if not part.commercial_ok), structure)
+    return strict.licence, strict.commercial_ok
 
 
 def _history(parts: tuple[_Part, _Part], at: int, width: float) -> str:

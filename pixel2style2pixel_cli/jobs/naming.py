@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.variants import SINGLE, Variant
+
+ROW = "_row"  # ends the name of what shows all pictures of a face
 
 FIELDS = ("stem", "command", "model", "seed", "mix_seed", "index", "face")
 _NUMBERS = ("seed", "index", "face")
@@ -98,7 +100,7 @@ def _check_rendering(template: NameTemplate, known: str) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OutputNames:
-    """Every output path of one input; ``tag`` is what ``--existing rename`` appended."""
+    """Every output path of one input; ``number`` is what ``--existing rename`` appends, 0 for nothing."""
 
     folder: str
     template: NameTemplate
@@ -106,11 +108,11 @@ class OutputNames:
     suffix: str
     many_faces: bool
     face: int
-    tag: str = ""
+    number: int = 0
 
-    def tagged(self, number: int) -> OutputNames:
+    def numbered(self, number: int) -> OutputNames:
         """The same names with ``-number`` appended."""
-        return replace(self, tag=f"-{number}")
+        return replace(self, number=number)
 
     def base(self, *, face: int | None = None, variant: Variant = SINGLE) -> str:
         """Path without any ending, which the files of one picture have in common."""
@@ -120,7 +122,8 @@ class OutputNames:
             name = self.template.render(self.values)
         else:
             name = self.template.render({**self.values, "face": number, **_ABSENT, **variant.values})
-        name += self.tag
+        if self.number:
+            name += f"-{self.number}"
         if self.many_faces and "face" not in fields:
             name += f"_face{number}"
         if variant.key and fields.isdisjoint(variant.values):
@@ -130,6 +133,13 @@ class OutputNames:
     def path(self, ending: str, *, face: int | None = None, variant: Variant = SINGLE) -> str:
         """Path of one file; ``ending`` is a suffix such as ``.safetensors`` or ``_pair.png``."""
         return self.base(face=face, variant=variant) + ending
+
+    def files(
+        self, variants: Sequence[Variant], endings: Sequence[str], once: Sequence[str], *, face: int | None = None
+    ) -> list[str]:
+        """Paths of all files of one face: these endings of each picture, and those that there are once."""
+        bases = [self.base(face=face, variant=variant) for variant in variants]
+        return [base + end for base in bases for end in endings] + [self.base(face=face) + end for end in once]
 
     def picture(self, *, face: int | None = None, variant: Variant = SINGLE) -> Path:
         """Path of the picture itself."""

@@ -10,15 +10,13 @@ import re
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.files.paths import display, fold, ignores_case, nearest_existing
 from pixel2style2pixel_cli.jobs.expand import Source
 from pixel2style2pixel_cli.jobs.naming import OutputNames
+from pixel2style2pixel_cli.options.task import Existing
 from pixel2style2pixel_cli.variants import Variant
-
-Existing = Literal["error", "skip", "overwrite", "rename"]
 
 _PROBE = 987654321  # stands for any face number while existing outputs are looked for
 _DIGITS = re.compile(r"[0-9]+")
@@ -28,7 +26,8 @@ _DIGITS = re.compile(r"[0-9]+")
 class Draft:
     """A plan item while its names may still change.
 
-    ``endings`` are the files that each picture consists of, ``once`` those that the input has once.
+    ``endings`` are the files that each picture consists of, ``once`` those that the input has once. ``present`` are
+    the existing files of one that is to be completed.
     """
 
     index: int
@@ -40,6 +39,7 @@ class Draft:
     problem: str | None
     hint: str
     done: bool = False
+    present: Sequence[str] = ()
 
     files: list[str] = field(default_factory=list)  # planned for the first face
 
@@ -49,9 +49,7 @@ class Draft:
     def take(self, names: OutputNames) -> None:
         """Go by these names from now on."""
         self.names = names
-        bases = [names.base(variant=variant) for variant in self.variants]
-        self.files = [base + ending for base in bases for ending in self.endings]
-        self.files += [names.base() + ending for ending in self.once]
+        self.files = names.files(self.variants, self.endings, self.once)
 
 
 @dataclass(slots=True)
@@ -59,7 +57,7 @@ class Disk:
     """Existing files, one listing a folder: asking for each path by itself would take minutes on a network disk."""
 
     _names: dict[str, set[str] | None] = field(default_factory=dict)
-    _faces: dict[str, dict[tuple[str, str], str]] = field(default_factory=dict)
+    _faces: dict[str, dict[tuple[str, str], list[str]]] = field(default_factory=dict)
 
     def has(self, path: str) -> bool:
         """Whether something is there under this name, whatever spelling the file system takes for the same."""
@@ -67,18 +65,21 @@ class Disk:
         names = self._listing(folder)
         return (names is None or fold(name) in names) and os.path.lexists(path)
 
-    def any_face(self, draft: Draft) -> str | None:
-        """An existing picture of whichever face of this input."""
+    def faces(self, draft: Draft) -> dict[int, str]:
+        """The existing pictures of whichever faces of this input, by the number of the face."""
         path = draft.names.path(draft.names.suffix, face=_PROBE, variant=draft.variants[0])
         folder, name = os.path.split(path)
         before, found, after = fold(name).partition(str(_PROBE))
         if not found:
-            return None
+            return {}
         if folder not in self._faces:
-            listed = self._listing(folder) or set()
-            self._faces[folder] = {(n[: m.start()], n[m.end() :]): n for n in listed for m in _DIGITS.finditer(n)}
-        other = self._faces[folder].get((before, after))
-        return None if other is None else os.path.join(folder, other)
+            self._faces[folder] = {}
+            for listed in self._listing(folder) or ():
+                for match in _DIGITS.finditer(listed):
+                    around = listed[: match.start()], listed[match.end() :]
+                    self._faces[folder].setdefault(around, []).append(match[0])
+        numbers = self._faces[folder].get((before, after), [])
+        return {int(number): os.path.join(folder, before + number + after) for number in numbers}
 
     def _listing(self, folder: str) -> set[str] | None:
         """Folded names in a folder; None when it cannot be listed and each path must be asked for."""
@@ -129,13 +130,16 @@ def settle_existing(
         if draft.problem is not None:
             continue
         there = [path for path in draft.files if disk.has(path)]
-        face = disk.any_face(draft) if draft.names.many_faces else None
-        if existing == "rename" and (there or face):
+        faces = disk.faces(draft) if draft.names.many_faces else {}
+        if existing == "rename" and (there or faces):
             _rename(draft, disk, claimed)
             continue
-        whole = len(there) == len(draft.files)
-        draft.done = existing == "skip" and whole and all(os.path.exists(path) for path in there)  # no broken link
-        present += there or ([face] if face else [])
+        if existing == "skip":
+            draft.done = len(there) == len(draft.files) and all(
+                os.path.exists(path) for path in there
+            )  # no broken link
+            draft.present = () if draft.done else [*there, *_files_of_faces(draft, disk, faces)]
+        present += there or list(faces.values())[:1]
     if existing == "rename":
         return [_free_path(path, disk, claimed) if disk.has(path) else path for path in common]
     present += [path for path in common if disk.has(path)]
@@ -164,13 +168,19 @@ def refuse_unwritable(folders: Iterable[str]) -> None:
             raise UsageError(f"not permitted to write into {shown}", "name a folder you may write to after -o")
 
 
+def _files_of_faces(draft: Draft, disk: Disk, faces: Iterable[int]) -> list[str]:
+    """The existing files of these faces of an input."""
+    planned = [draft.names.files(draft.variants, draft.endings, draft.once, face=face) for face in faces]
+    return [path for files in planned for path in files if disk.has(path)]
+
+
 def _rename(draft: Draft, disk: Disk, claimed: set[str]) -> None:
     original, number = draft.names, 0
     while True:
         number += 1
-        draft.take(original.tagged(number))
+        draft.take(original.numbered(number))
         free = not any(fold(path) in claimed or disk.has(path) for path in draft.files)
-        if free and not (original.many_faces and disk.any_face(draft)):
+        if free and not (original.many_faces and disk.faces(draft)):
             claimed.update(fold(path) for path in draft.files)
             return
 

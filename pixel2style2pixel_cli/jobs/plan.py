@@ -15,15 +15,15 @@ from typing import Literal
 
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.jobs.expand import Source, expand_inputs
-from pixel2style2pixel_cli.jobs.naming import OutputNames, parse_template
+from pixel2style2pixel_cli.jobs.naming import ROW, OutputNames, parse_template
 from pixel2style2pixel_cli.jobs.outputs import (
     Draft,
-    Existing,
     refuse_collisions,
     refuse_unwritable,
     settle_existing,
 )
 from pixel2style2pixel_cli.jobs.target import Format, Target, check_single, choose_target, shared_paths
+from pixel2style2pixel_cli.options.task import Existing
 from pixel2style2pixel_cli.variants import SINGLE, Variant
 from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX
 
@@ -37,7 +37,7 @@ class PlanItem:
     ``index`` counts all inputs of the run before sharding. ``relative`` is the posix path below the input's root (for
     one file its name, for standard input ``-``); seeds are made from it. ``problem`` says why the input cannot be used:
     such an item is reported as failed and the others go on. ``status`` is ``skip`` when every file planned for the
-    first face exists already.
+    first face exists already. ``present`` are those that exist of an item that is to be completed.
     """
 
     index: int
@@ -50,6 +50,7 @@ class PlanItem:
     problem: str | None
     hint: str
     names: OutputNames
+    present: frozenset[Path] = frozenset()
 
     def face_output(self, face: int = 0, *, variant: Variant = SINGLE) -> Path:
         """Picture of one face; ``_face{n}`` is appended exactly when the plan was made for many faces."""
@@ -70,7 +71,11 @@ class PlanItem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What a run will read and write; ``root`` is the folder of the outputs, None for standard output."""
+    """What a run will read and write; ``root`` is the folder of the outputs, None for standard output.
+
+    ``endings`` are the files that each picture consists of, ``once`` those that each face has once, ``whole`` those
+    that show all pictures of a face.
+    """
 
     items: tuple[PlanItem, ...]
     ignored: int
@@ -79,6 +84,9 @@ class Plan:
     format: Format
     shared: tuple[Path, ...]
     variants: tuple[Variant, ...] = (SINGLE,)
+    endings: tuple[str, ...] = ()
+    once: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
 
     @property
     def todo(self) -> tuple[PlanItem, ...]:
@@ -156,6 +164,9 @@ def make_plan(
         format=target.format,
         shared=tuple(Path(path) for path in common),
         variants=tuple(variants),
+        endings=endings,
+        once=tuple(ending for ending in once if not ending.startswith(ROW)),
+        whole=tuple(ending for ending in once if ending.startswith(ROW)),
     )
 
 
@@ -254,4 +265,5 @@ def _finish(draft: Draft, latents: bool) -> PlanItem:
         problem=draft.problem,
         hint=draft.hint,
         names=names,
+        present=frozenset(map(Path, draft.present)),
     )

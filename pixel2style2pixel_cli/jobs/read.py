@@ -26,6 +26,7 @@ from pixel2style2pixel_cli.files.image import Photo
 from pixel2style2pixel_cli.jobs.plan import PlanItem
 from pixel2style2pixel_cli.tasks.base import Prepared, Preparer
 from pixel2style2pixel_cli.tasks.outcome import as_outcome
+from pixel2style2pixel_cli.wording import short_warnings
 
 # Pictures read ahead of the network, so that a folder of photographs does not end up in memory.
 READ_AHEAD = 8
@@ -165,6 +166,7 @@ def _serve() -> None:
     # Answers have the pipe to themselves: what a library prints goes to the error stream.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    short_warnings()
     try:
         preparation: Preparation = pickle.load(requests)
         while True:

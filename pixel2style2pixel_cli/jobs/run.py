@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pixel2style2pixel_cli.device import device_seconds, peak_bytes
 from pixel2style2pixel_cli.errors import NoFaceError, OutputError, P2S2PError
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Progress, Status, Summary
-from pixel2style2pixel_cli.files.atomic import remove_abandoned
+from pixel2style2pixel_cli.files.atomic import TakenError, remove_abandoned
 from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
 from pixel2style2pixel_cli.jobs.read import Preparation, Read, Readers
-from pixel2style2pixel_cli.jobs.settled import report_settled
+from pixel2style2pixel_cli.jobs.settled import Standing, find_standing, report_settled
 from pixel2style2pixel_cli.jobs.write import Result, Writer, Written
 from pixel2style2pixel_cli.seeds import image_seed
 from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RunOptions
@@ -32,6 +32,7 @@ class _Face:
     item: PlanItem
     read: Read
     prepared: Prepared
+    standing: Standing
     pictures: int = 0
     drawn: list[Pixels] = field(default_factory=list)
 
@@ -130,21 +131,37 @@ class TaskRun:
         size = self.engine.batch_size.size
         for item, read in readers.ahead(size):
             if isinstance(read, P2S2PError):
-                self._draw(batch, waiting, writers)
-                self._settle(waiting)
+                self._draw_and_settle(batch, waiting, writers)
                 self._emit_error(item.label, read)
                 if self._should_stop(read):
                     return
                 continue
-            batch += [_Face(item, read, prepared) for prepared in read.prepared]
+            self._gather(item, read, batch, settle=lambda: self._draw_and_settle(batch, waiting, writers))
             self.left_out += sum(prepared.left_out for prepared in read.prepared)
             if len(batch) * len(self.plan.variants) >= size:
                 self._draw(batch, waiting, writers)
             self._settle(waiting, keep=2 * size)
             if self.options.fail_fast and self.counts["failed"] + self.counts["no_face"] > 0:
                 return
+        self._draw_and_settle(batch, waiting, writers)
+
+    def _draw_and_settle(self, batch: list[_Face], waiting: deque[_Waiting], writers: ThreadPoolExecutor) -> None:
+        """Draw, write and report everything so far, where an outcome that comes now must not overtake it."""
         self._draw(batch, waiting, writers)
         self._settle(waiting)
+
+    def _gather(self, item: PlanItem, read: Read, batch: list[_Face], settle: Callable[[], None]) -> None:
+        """Add the faces of an input to the batch; of one that is there in part, report what is kept."""
+        for prepared in read.prepared:
+            standing = Standing(drawn=self.plan.variants)
+            if self.options.existing == "skip" and not self.plan.to_stdout:
+                standing = find_standing(self.plan, item, prepared.face or 0)
+            if standing.kept:
+                settle()
+                for variant in standing.kept:
+                    self._emit_skipped(item, prepared, variant)
+            if standing.drawn:
+                batch.append(_Face(item, read, prepared, standing))
 
     def _draw(self, batch: list[_Face], waiting: deque[_Waiting], writers: ThreadPoolExecutor) -> None:
         """Draw what has gathered and hand it to the writers; one input that cannot be drawn costs no other."""
@@ -164,8 +181,7 @@ class TaskRun:
 
     def _draw_together(self, faces: list[_Face], waiting: deque[_Waiting], writers: ThreadPoolExecutor) -> None:
         """Draw every picture of these faces that is not drawn yet."""
-        variants = self.plan.variants
-        order = [(i, variant) for i, face in enumerate(faces) for variant in variants[face.pictures :]]
+        order = [(i, variant) for i, face in enumerate(faces) for variant in face.standing.drawn[face.pictures :]]
         if not order:
             return
         started = device_seconds(self.engine.device)
@@ -177,7 +193,7 @@ class TaskRun:
             for index, picture in pictures.drawn:
                 face = faces[index]
                 share = pictures.seconds / len(pictures.drawn) + encoding / len(order)
-                share += face.read.seconds / len(face.read.prepared) / len(variants)
+                share += face.read.seconds / len(face.read.prepared) / len(face.standing.drawn)
                 self._hand_over(face, picture, share, waiting, writers)
             self._settle(waiting, keep=2 * self.engine.batch_size.size)
         self.busy += encoding
@@ -194,15 +210,19 @@ class TaskRun:
         self, face: _Face, picture: Picture, seconds: float, waiting: deque[_Waiting], writers: ThreadPoolExecutor
     ) -> None:
         """Give a picture to the writers, and the whole row of a face with its last one."""
-        photo = face.read.photo
-        result = Result(face.item, photo, face.prepared, picture, first=face.pictures == 0)
+        photo, prepared, standing = face.read.photo, face.prepared, face.standing
         face.pictures += 1
-        waiting.append(_Waiting(face, picture.variant, seconds, writers.submit(self.writer.write, result)))
-        if self.options.grid not in ("row", "sheet"):
+        if picture.variant not in standing.kept:
+            first = picture.variant is self.plan.variants[0]
+            result = Result(face.item, photo, prepared, picture, first, standing.replaces)
+            waiting.append(_Waiting(face, picture.variant, seconds, writers.submit(self.writer.write, result)))
+        if self.options.grid not in ("row", "sheet") or not standing.together:
             return
         face.drawn.append(self.writer.kept(picture.pixels))
-        if face.pictures == len(self.plan.variants):
-            together = writers.submit(self.writer.write_together, face.item, photo, face.prepared, face.drawn)
+        if face.pictures == len(standing.drawn):
+            together = writers.submit(
+                self.writer.write_together, face.item, photo, prepared, face.drawn, standing.replaces
+            )
             waiting.append(_Waiting(face, None, 0.0, together))
 
     def _settle(self, waiting: deque[_Waiting], keep: int = 0) -> None:
@@ -212,6 +232,9 @@ class TaskRun:
             item, prepared = first.face.item, first.face.prepared
             try:
                 written = first.result.result()
+            except TakenError as error:
+                self._emit_taken(first, error)
+                continue
             except Exception as error:
                 outcome = as_outcome(error, item.label)
                 self._emit_error(item.label, outcome, face=prepared.face, variant=first.variant or SINGLE)
@@ -232,6 +255,27 @@ class TaskRun:
                     message=prepared.note,
                 )
             )
+
+    def _emit_taken(self, lost: _Waiting, error: TakenError) -> None:
+        """Report a picture whose name another run has taken since the plan was made."""
+        item, prepared, variant = lost.face.item, lost.face.prepared, lost.variant or SINGLE
+        if self.options.existing != "skip":
+            self._emit_error(item.label, error, face=prepared.face, variant=variant)
+        elif lost.variant is not None:
+            self._emit_skipped(item, prepared, variant, "another run has written it in the meantime")
+
+    def _emit_skipped(self, item: PlanItem, prepared: Prepared, variant: Variant, message: str | None = None) -> None:
+        self._emit(
+            ImageDone(
+                input=item.label,
+                status="skipped",
+                model=self.engine.model.label,
+                face=prepared.face,
+                variant=variant,
+                output=str(item.face_output(prepared.face or 0, variant=variant)),
+                message=message,
+            )
+        )
 
     def _should_stop(self, error: P2S2PError) -> bool:
         return self.options.fail_fast or (self.options.on_no_face == "fail" and isinstance(error, NoFaceError))

@@ -1,16 +1,52 @@
-"""Outcomes that a plan knows before anything is loaded: unusable inputs, and outputs that exist."""
+"""Outcomes that are known before anything is drawn: unusable inputs, and outputs that exist."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.events import ImageDone
 from pixel2style2pixel_cli.files.image import read_metadata
 from pixel2style2pixel_cli.files.recipe import parse_recipe
-from pixel2style2pixel_cli.jobs.plan import Plan
+from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
 from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
+from pixel2style2pixel_cli.variants import Variant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """What is there of one face under ``--existing skip``.
+
+    ``kept`` are the pictures that are complete, ``drawn`` those to be drawn: the others, or all of them where what
+    shows them all is missing (``together``). ``replaces`` are files that an earlier run left incomplete.
+    """
+
+    kept: Sequence[Variant] = ()
+    drawn: Sequence[Variant]
+    together: bool = True
+    replaces: frozenset[Path] = frozenset()
+
+
+def find_standing(plan: Plan, item: PlanItem, face: int) -> Standing:
+    """Look at the files of one face, when its input is about to be drawn: other runs may write to the same folder.
+
+    What exists now and did not when the plan was made is another run's, and is not replaced.
+    """
+    kept, incomplete = list[Variant](), list[str]()
+    for variant in plan.variants:
+        once = plan.once if variant is plan.variants[0] else ()
+        files = item.names.files([variant], plan.endings, once, face=face)
+        if all(Path(path).exists() for path in files):
+            kept.append(variant)
+        else:
+            incomplete += files
+    rows = item.names.files([], [], plan.whole, face=face)
+    together = not (rows and all(Path(path).exists() for path in rows))
+    drawn = list(plan.variants) if rows and together else [each for each in plan.variants if each not in kept]
+    replaces = item.present.intersection(map(Path, [*incomplete, *(rows if together else ())]))
+    return Standing(kept=kept, drawn=drawn, together=together, replaces=replaces)
 
 
 def report_settled(plan: Plan, recipes: RecipeMaker, model: str) -> Iterator[ImageDone]:

@@ -12,7 +12,7 @@ from pixel2style2pixel_cli.jobs.executors.table import find_executor
 from pixel2style2pixel_cli.jobs.job import Job
 from pixel2style2pixel_cli.jobs.plan import Plan, make_plan, parse_shard
 from pixel2style2pixel_cli.jobs.settled import report_settled
-from pixel2style2pixel_cli.options.task import TaskOptions
+from pixel2style2pixel_cli.options.task import FaceOptions, TaskOptions
 from pixel2style2pixel_cli.session import Session
 from pixel2style2pixel_cli.tasks.base import RunOptions
 from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
@@ -36,6 +36,8 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
     on_event(
         Notice(message=f"model: {card.name} ({'bundled' if card.bundled else 'installed'}, {chosen.resolution} px)")
     )
+    if isinstance(options, FaceOptions) and options.align == "auto" and not options.looks_for_faces(card):
+        on_event(Notice(message=f"no face is looked for, because {card.name} draws none; --align always looks for one"))
     if options.dry_run:
         return _report_plan(plan, card, on_event)
     recipes = chosen.recipes(named)

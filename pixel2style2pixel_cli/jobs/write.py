@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -15,25 +16,31 @@ from pixel2style2pixel_cli.files.atomic import write_atomic
 from pixel2style2pixel_cli.files.image import Photo, encode_image
 from pixel2style2pixel_cli.files.recipe import recipe_json, xmp_packet
 from pixel2style2pixel_cli.files.sheet import pair_image, row_image, sheet_image
+from pixel2style2pixel_cli.jobs.naming import ROW
+from pixel2style2pixel_cli.jobs.place import File, Places
 from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
 from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RunOptions
 from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
 from pixel2style2pixel_cli.tasks.translate import Picture
 from pixel2style2pixel_cli.variants import SINGLE, Variant
-from pixel2style2pixel_cli.weights.latents import LatentFile, save_latents
+from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX, LatentFile, encode_latents
 
 TILE = 192
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One picture of one face of an input; ``first`` of the pictures of that face."""
+    """One picture of one face of an input.
+
+    ``first``: with it goes what a face has once. ``replaces`` are files of an earlier run that are incomplete.
+    """
 
     item: PlanItem
     photo: Photo
     prepared: Prepared
     picture: Picture
     first: bool
+    replaces: Collection[Path] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,43 +80,41 @@ class Writer:
         self.plan, self.options, self.recipes, self.stdout = plan, options, recipes, stdout
         self.generator_digest = generator_digest
         self.tiles = SheetTiles()
+        self.places = Places(options.existing)
 
     def write(self, result: Result) -> Written:
         """Write every file of one picture; itself after its companions, so that one that exists is complete."""
         started = time.perf_counter()
         options, item, prepared, picture = self.options, result.item, result.prepared, result.picture
-        face, output, latent = prepared.face or 0, "-", None
-        if result.first:
-            self._write_crops(result)
-        text = self._recipe(item, result.photo, prepared, picture.variant)
+        face, variant, ending = prepared.face or 0, picture.variant, item.names.suffix
+        files = self._crops(result) if result.first else []
+        text = self._recipe(item, result.photo, prepared, variant)
         if options.save_latents:
-            path = item.face_latent(face, variant=picture.variant)
-            matrix = None if prepared.matrix is None else prepared.matrix.tolist()
-            code = LatentFile(
-                codes=picture.codes, space="W+", generator=self.generator_digest, matrix=matrix, recipe=text
-            )
-            save_latents(path, code)
-            latent = str(path)
+            files.append(File(LATENT_SUFFIX, self._latent(result, text), variant))
         if options.grid == "pair":
             pair = self._encode(pair_image(prepared.shown, picture.pixels), text, None, composite=False)
-            write_atomic(item.companion("_pair", face, variant=picture.variant), pair)
+            files.append(File("_pair" + ending, pair, variant))
         pixels = self._paste(result) if options.paste else picture.pixels
         data = self._encode(pixels, text, result.photo, composite=options.paste)
+        output, latent = "-", None
         if self.plan.to_stdout:
             self.stdout(data)
         else:
-            path = item.face_output(face, variant=picture.variant)
-            write_atomic(path, data)
-            output = str(path)
+            files.append(File(ending, data, variant))
+            names = self.places.write(item, face, files, result.replaces)
+            output = str(names.picture(face=face, variant=variant))
+            latent = str(Path(names.path(LATENT_SUFFIX, face=face, variant=variant))) if options.save_latents else None
         return Written(output=output, latent=latent, seconds=time.perf_counter() - started)
 
-    def write_together(self, item: PlanItem, photo: Photo, prepared: Prepared, pictures: Sequence[Pixels]) -> None:
+    def write_together(
+        self, item: PlanItem, photo: Photo, prepared: Prepared, pictures: Sequence[Pixels], replaces: Collection[Path]
+    ) -> None:
         """What shows all pictures of one face: its row, and its part of the sheet."""
         face, shown = prepared.face or 0, [prepared.shown, *pictures]
         if self.options.grid == "row":
             row = row_image(shown, labels=("input", *self._labels()))
-            text = self._recipe(item, photo, prepared)
-            write_atomic(item.input_companion("_row", face), self._encode(row, text, None, composite=False))
+            data = self._encode(row, self._recipe(item, photo, prepared), None, composite=False)
+            self.places.write(item, face, [File(ROW + item.names.suffix, data)], replaces)
         if self.options.grid == "sheet":
             self.tiles.add(item, face, shown)
 
@@ -123,7 +128,7 @@ class Writer:
         sheet = sheet_image(rows, captions=("input", *self._labels()))
         write_atomic(self.plan.shared[0], self._encode(sheet, None, None, composite=False))
 
-    def _write_crops(self, result: Result) -> None:
+    def _crops(self, result: Result) -> list[File]:
         """What shows how one face was found and cut out."""
         item, prepared, pictures = result.item, result.prepared, dict[str, Pixels]()
         if self.options.preview_input:
@@ -132,10 +137,18 @@ class Writer:
             pictures["_crop"] = prepared.shown if prepared.target is None else prepared.target
             seen = result.photo.pixels if prepared.codes is None else prepared.shown
             pictures["_landmarks"] = draw_landmarks(seen, prepared)
-        for ending, picture in pictures.items():
-            text = self._recipe(item, result.photo, prepared)
-            data = self._encode(picture, text, None, composite=False)
-            write_atomic(item.input_companion(ending, prepared.face or 0), data)
+        text = self._recipe(item, result.photo, prepared) if pictures else None
+        return [
+            File(ending + item.names.suffix, self._encode(picture, text, None, composite=False))
+            for ending, picture in pictures.items()
+        ]
+
+    def _latent(self, result: Result, recipe: str) -> bytes:
+        matrix = None if result.prepared.matrix is None else result.prepared.matrix.tolist()
+        latent = LatentFile(
+            codes=result.picture.codes, space="W+", generator=self.generator_digest, matrix=matrix, recipe=recipe
+        )
+        return encode_latents(latent, name=result.item.label)
 
     def _recipe(self, item: PlanItem, photo: Photo, prepared: Prepared, variant: Variant = SINGLE) -> str:
         made = self.recipes.make(name=item.relative, sha256=photo.sha256, prepared=prepared, variant=variant)

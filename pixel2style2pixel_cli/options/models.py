@@ -54,7 +54,11 @@ class PullOptions(SomeModels):
 class ImportOptions(OneModel):
     """A weight file and the model that it becomes."""
 
-    file: str | Path = declare(REQUIRED, metavar="FILE", help="The weight file as it was published.")
+    file: str | Path = declare(
+        REQUIRED,
+        metavar="FILE",
+        help="A weight file as it was published, or the folder or a weight file of a training run.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)

@@ -109,7 +109,7 @@ class TaskOptions:
     )  # fmt: skip
     model: str = declare(
         "auto", "--model", metavar="NAME", section=MODEL, path=True,
-        help="auto (the best installed one), a name from p2s2p models list, or a model.toml.",
+        help="auto (the best installed one), a name from p2s2p models list, or the folder of a training run.",
     )  # fmt: skip
     device: str = declare_device()
     dtype: Dtype = declare(
@@ -230,3 +230,7 @@ class FaceOptions(TaskOptions):
     def many_faces(self) -> bool:
         """Whether one input may give several outputs, numbered by face."""
         return self.face in SEVERAL
+
+    def looks_for_faces(self, card: Card) -> bool:
+        """Whether photographs for a model are searched for faces: not where its card says that they show none."""
+        return self.align == "always" or (self.align == "auto" and card.input.has_faces)

@@ -37,6 +37,8 @@ Style = Literal["red", "yellow", "green", "dim"]
 
 PROGRESS_SECONDS = 10.0
 LISTED = 10
+LIBRARY_LINES = 20  # of libraries, told in one command
+LIBRARY_COLUMNS = 300
 
 _ANSI: dict[Style, str] = {"red": "1;31", "yellow": "33", "green": "32", "dim": "2"}
 
@@ -54,7 +56,11 @@ class ReportOptions:
 
 
 class Output:
-    """Turns events, results and errors into lines; safe to call from several threads."""
+    """Turns events, results and errors into lines; safe to call from several threads.
+
+    ``started`` is when the user began to wait, by the ``clock``. ``library`` gives what libraries have said by
+    themselves since it was last asked: each line is told once, as a warning.
+    """
 
     def __init__(
         self,
@@ -63,13 +69,17 @@ class Output:
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
+        started: float | None = None,
+        library: Callable[[], list[str]] = list,
     ) -> None:
         self.report = report or ReportOptions()
         self.stdout = Results(stdout or sys.stdout)
         self.stderr = Messages(stderr or sys.stderr)
         self._clock = clock
         self._lock = threading.RLock()
-        self._started = self._last_line = clock()
+        self._started = self._last_line = clock() if started is None else started
+        self._library = library
+        self._library_said: set[str] = set()
         self._bar: Bar | None = None
         self._without_face: list[ImageDone] = []
         self._written: list[str] = []
@@ -81,6 +91,7 @@ class Output:
     def on_event(self, event: Event) -> None:
         """Show one event; the callback handed to every function of ``api``."""
         with self._lock:
+            self._pass_on()
             if isinstance(event, Notice):
                 self._notice(event)
             elif isinstance(event, Progress):
@@ -117,6 +128,7 @@ class Output:
     def end(self, code: int) -> int:
         """The exit code of a command that ends with ``code``, once all is printed; tells what could not be."""
         self.close()
+        self._pass_on()
         self.stdout.flush()
         if self.stdout.lost is None:
             return code
@@ -189,6 +201,14 @@ class Output:
             self._line(self.paint("warning:", "yellow") + " " + clean(notice.message))
         else:
             self._line(clean(notice.message))
+
+    def _pass_on(self) -> None:
+        """Tell what libraries have said, each line once and not too many of them."""
+        for line in self._library():
+            line = line[:LIBRARY_COLUMNS]
+            if line not in self._library_said and len(self._library_said) < LIBRARY_LINES:
+                self._library_said.add(line)
+                self._notice(Notice(message=line, level="warning"))
 
     def _progress(self, progress: Progress) -> None:
         if self.report.mode != "human" or self.report.dry_run:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pixel2style2pixel_cli.files.image import ImageFormat, Photo
 from pixel2style2pixel_cli.inputs.masked import HOLE_GREY
-from pixel2style2pixel_cli.options.task import Grid, Noise, TaskOptions
+from pixel2style2pixel_cli.options.task import Existing, Grid, Noise, TaskOptions
 
 if TYPE_CHECKING:
     # imports torch, which a helper process should not wait for
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.engine.codes import Codes
     from pixel2style2pixel_cli.engine.engine import Engine
     from pixel2style2pixel_cli.engine.loading import Model
-    from pixel2style2pixel_cli.zoo.cards import Card
+    from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
 Pixels = NDArray[np.uint8]
 RecipeValue: TypeAlias = bool | int | float | str | None
@@ -74,6 +74,7 @@ class RunOptions:
     """What every task's run is told, apart from the inputs and the model."""
 
     command: str
+    existing: Existing = "error"
     format: ImageFormat = "png"
     seed: int = 0
     noise: Noise = "fixed"
@@ -166,8 +167,8 @@ class MakesTask(Protocol):
         """The task, made for a loaded model; ``inputs`` are paths as typed, or pictures in memory."""
         ...
 
-    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
-        """What of the task's own options decides pixels, for a model of this card whose codes have that many rows."""
+    def recipe(self, installed: InstalledModel, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+        """What of the task's own options decides pixels on this model."""
         ...
 
 

@@ -37,14 +37,9 @@ class Chosen:
         """Side of the pictures that the model draws."""
         return self.installed.generator.resolution
 
-    @property
-    def rows(self) -> int:
-        """Rows of the model's codes."""
-        return self.installed.generator.n_styles
-
     def recipes(self, inputs: Sequence[Source]) -> RecipeMaker:
         """The recipes of what is made of these inputs."""
-        return recipe_maker(self.options, self.card, self.rows, self.installed.weights_sha256, inputs)
+        return recipe_maker(self.options, self.installed, inputs)
 
 
 def choose(options: TaskOptions) -> Chosen:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.engine.loading import Model
     from pixel2style2pixel_cli.networks.encoder import Encoder
     from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Source, Task
-    from pixel2style2pixel_cli.zoo.cards import Card
+    from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
 EXAMPLES = (
     "p2s2p frontalize photo.jpg -o front.png --grid pair",
@@ -59,9 +59,9 @@ class FrontalizeOptions(FaceOptions):
         turn = PartialTurn(_plain_encoder(model), layers, self.strength) if partly else None
         return photo_task(self, model, change_codes=turn)
 
-    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+    def recipe(self, installed: InstalledModel, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
         """How far which rows turn."""
-        return {"strength": self.strength, "layers": ",".join(map(str, self._turning(rows)))}
+        return {"strength": self.strength, "layers": ",".join(map(str, self._turning(installed.generator.n_styles)))}
 
     def _turning(self, rows: int) -> tuple[int, ...]:
         """The rows that turn."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.files.image import Photo
     from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RecipeValue, Source, Task
     from pixel2style2pixel_cli.tasks.photo import Cut
-    from pixel2style2pixel_cli.zoo.cards import Card
+    from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
 EXAMPLES = (
     "p2s2p inpaint photo.jpg --mask mask.png -o whole.png",
@@ -89,7 +89,7 @@ class InpaintOptions(FaceOptions):
         )
         return photo_task(self, model, change=change, finish=keep_known if self.keep else None)
 
-    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+    def recipe(self, installed: InstalledModel, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
         """Where the face is made up, and what becomes of the rest of it."""
         found: dict[str, RecipeValue] = {"keep": self.keep}
         if self.mask is None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.engine.loading import Model
     from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Source, Task
     from pixel2style2pixel_cli.zoo.cards import Card
+    from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
 EXAMPLES = (
     "p2s2p invert photo.jpg -o me.png",
@@ -52,7 +53,7 @@ class InvertOptions(FaceOptions):
 
         return photo_task(self, model, change_codes=self._optimise if self.optimize else None)
 
-    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+    def recipe(self, installed: InstalledModel, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
         """How long the codes are optimised."""
         return {"optimize": self.optimize}
 

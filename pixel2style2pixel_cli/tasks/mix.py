@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.engine.loading import Model
     from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Source, Task
     from pixel2style2pixel_cli.tasks.latent import CodePreparer
-    from pixel2style2pixel_cli.zoo.cards import Card
+    from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
 EXAMPLES = (
     "p2s2p mix a.jpg b.jpg --mix-layers fine -o mixed.png",
@@ -82,11 +82,11 @@ class MixOptions(FaceOptions):
         if self.samples:
             return Task(preparer=preparer, encoder_batch=batch, change=given_codes)
         mixed = RowsOfStyle(
-            self._read_content(preparer, inputs[0]), chosen_layers(self, model.card, spec.n_styles), self.mix_alpha
+            self._read_content(preparer, inputs[0]), chosen_layers(self, model.installed), self.mix_alpha
         )
         return Task(preparer=preparer, encoder_batch=batch, change=mixed)
 
-    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+    def recipe(self, installed: InstalledModel, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
         """The content, and which of its rows become the style's; random styles are in the recipe of every task."""
         from pixel2style2pixel_cli.tasks.styles import chosen_layers
 
@@ -95,7 +95,7 @@ class MixOptions(FaceOptions):
         return {
             "content_sha256": _sha256(inputs[0]),
             "mix_alpha": self.mix_alpha,
-            "mix_layers": ",".join(map(str, chosen_layers(self, card, rows))),
+            "mix_layers": ",".join(map(str, chosen_layers(self, installed))),
         }
 
     def _read_content(self, preparer: CodePreparer, source: Source) -> Prepared:

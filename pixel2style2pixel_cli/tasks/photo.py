@@ -36,8 +36,9 @@ class PhotoPreparer:
     """Finds, chooses and aligns faces.
 
     ``input_size`` is the encoder's side. ``target_size`` is the generator's, or None when no target is needed.
-    ``detector`` is None only with ``align`` never. With ``every``, all faces are taken where several are asked for,
-    however weak. ``change`` is what a task does to a crop before it is fed.
+    ``detector`` is None where no face is looked for; then ``centred`` takes the middle of a picture that is not square,
+    as the pictures were cut that such generators learned from (StyleGAN2's tool for LSUN). With ``every``, all faces
+    are taken where several are asked for, however weak. ``change`` is what a task does to a crop before it is fed.
     """
 
     input_size: int
@@ -46,6 +47,7 @@ class PhotoPreparer:
     align: Align = "auto"
     face: str = "best"
     every: bool = False
+    centred: bool = False
     on_no_face: OnNoFace = "skip"
     change: Change | None = None
 
@@ -91,19 +93,24 @@ class PhotoPreparer:
 
     def _whole(self, photo: Photo, relative: str) -> Prepared:
         """The picture as it is, at the encoder's size: an aligned crop already, or the user's word that it is one."""
-        if photo.height != photo.width:
+        if photo.height != photo.width and not (self.detector is None and self.centred):
             raise InputError(
                 f"the picture is {photo.width} x {photo.height}, and without alignment it must be square",
                 "use --align always",
             )
         matrix = centre_crop(photo.pixels, output_size=self.input_size).matrix
-        return replace(self._cut(photo, relative, resize_photo), matrix=matrix)
+        return replace(self._cut(photo, relative, _resized_middle), matrix=matrix)
 
     def _cut(self, photo: Photo, relative: str, cut: Cut) -> Prepared:
         target = None if self.target_size is None else cut(photo.pixels, self.target_size)
         crop = cut(photo.pixels, self.input_size)
         found = Prepared(face=None, crop=crop, target=target, matrix=None, aligned=False)
         return found if self.change is None else self.change(found, photo, relative, cut)
+
+
+def _resized_middle(picture: Pixels, size: int) -> Pixels:
+    """The centred square, which of a square picture is all of it."""
+    return resize_photo(centre_crop(picture, output_size=min(picture.shape[:2])).crop, size)
 
 
 def _left_out_note(faces: Sequence[tuple[int, Face]]) -> str:
@@ -119,7 +126,8 @@ def photo_preparer(
     return PhotoPreparer(
         input_size=model.encoder_spec.input_size,
         target_size=model.generator_spec.resolution if needs_target else None,
-        detector=_find_detector(options),
+        detector=_find_detector(options) if options.looks_for_faces(model.card) else None,
+        centred=options.align != "never",
         align=options.align,
         face=options.face,
         every=options.detector_threshold < 0.0,  # who asks for weaker faces is given them
@@ -144,10 +152,8 @@ def photo_task(
     return Task(preparer=preparer, encoder_batch=batch, change=change_codes, finish=finish)
 
 
-def _find_detector(options: FaceOptions) -> Detector | None:
+def _find_detector(options: FaceOptions) -> Detector:
     from pixel2style2pixel_cli.face.detectors import load_detector
     from pixel2style2pixel_cli.zoo.landmarks import find_landmarks
 
-    if options.align == "never":
-        return None
     return load_detector(options.detector, landmarks=find_landmarks(), threshold=options.detector_threshold)

@@ -10,7 +10,7 @@ from pixel2style2pixel_cli.options.task import TaskOptions
 from pixel2style2pixel_cli.tasks.base import Prepared, Source, task_maker
 from pixel2style2pixel_cli.tasks.styles import style_recipe
 from pixel2style2pixel_cli.variants import SINGLE, Variant
-from pixel2style2pixel_cli.zoo.cards import Card
+from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
 # Options of every task, or of those that look for faces, that decide pixels.
 SHARED = ("noise", "paste", "align", "face", "on_no_face", "detector", "detector_threshold")
@@ -60,19 +60,17 @@ class RecipeMaker:
         return not same or any(found.options[key] != wanted.options[key] for key in common)
 
 
-def recipe_maker(
-    options: TaskOptions, card: Card, rows: int, hashes: Mapping[str, str], inputs: Sequence[Source]
-) -> RecipeMaker:
-    """The recipes of these options on an installed model whose codes have ``rows`` rows; hashes by role of the file."""
+def recipe_maker(options: TaskOptions, installed: InstalledModel, inputs: Sequence[Source]) -> RecipeMaker:
+    """The recipes of these options on an installed model; ``inputs`` are those of the run."""
     shared: dict[str, Json] = {name: getattr(options, name) for name in SHARED if hasattr(options, name)}
     shared.setdefault("paste", False)
     if options.dtype != "auto":
         shared["dtype"] = options.dtype
-    own = task_maker(options).recipe(card, rows, inputs)
+    own = task_maker(options).recipe(installed, inputs)
     return RecipeMaker(
         command=options.command,
-        options={**shared, **own, **style_recipe(options, card, rows)},
-        model=card.name,
-        weights_sha256=hashes,
+        options={**shared, **own, **style_recipe(options, installed)},
+        model=installed.name,
+        weights_sha256=installed.weights_sha256,
         seed=options.seed,
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.engine.loading import Model
     from pixel2style2pixel_cli.files.image import Photo
     from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Source, Task
-    from pixel2style2pixel_cli.zoo.cards import Card
+    from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
 EXAMPLES = (
     "p2s2p seg2face map.png --mix-seed 0-7 --grid row -o faces/",
@@ -61,9 +61,9 @@ class Seg2FaceOptions(TaskOptions):
         preparer = LabelsPreparer(size=model.encoder_spec.input_size, source=source, target=target)
         return Task(preparer=preparer, encoder_batch=label_batch)
 
-    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+    def recipe(self, installed: InstalledModel, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
         """What the numbers of the map mean."""
-        return {"labels": self.labels or card.input.schema}
+        return {"labels": self.labels or installed.card.input.schema}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

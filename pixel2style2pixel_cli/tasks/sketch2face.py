@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.files.image import Photo
     from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, Preparer, RecipeValue, Source, Task
     from pixel2style2pixel_cli.tasks.photo import Cut
-    from pixel2style2pixel_cli.zoo.cards import Card
+    from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
 EXAMPLES = (
     "p2s2p sketch2face drawing.png -o face.png --mix-seed 0-3 --grid row",
@@ -51,7 +51,7 @@ class Sketch2FaceOptions(TaskOptions):
 
         return Task(preparer=self._preparer(model), encoder_batch=sketch_batch)
 
-    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+    def recipe(self, installed: InstalledModel, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
         """How the drawing is come by."""
         return {"sketchify": self.sketchify, "invert_sketch": self.invert_sketch}
 

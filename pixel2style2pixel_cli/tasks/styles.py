@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pixel2style2pixel_cli.engine.rows import parse_layers
 from pixel2style2pixel_cli.options.task import TaskOptions
 from pixel2style2pixel_cli.variants import Variant
-from pixel2style2pixel_cli.zoo.cards import Card
+from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
 if TYPE_CHECKING:
     # imports torch, which a recipe should not wait for
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 REMEMBERED = 256  # styles; the next input wants the same ones
 
 
-def chosen_layers(options: TaskOptions, card: Card, rows: int) -> tuple[int, ...]:
-    """The rows a style takes over: as asked, else by the card."""
-    asked = card.mixing_layers if options.mix_layers is None else options.mix_layers
-    return parse_layers(asked, rows)
+def chosen_layers(options: TaskOptions, installed: InstalledModel) -> tuple[int, ...]:
+    """The rows a style takes over: as asked, else by the model's card."""
+    asked = installed.card.mixing_layers if options.mix_layers is None else options.mix_layers
+    return parse_layers(asked, installed.generator.n_styles)
 
 
-def style_recipe(options: TaskOptions, card: Card, rows: int) -> dict[str, RecipeValue]:
+def style_recipe(options: TaskOptions, installed: InstalledModel) -> dict[str, RecipeValue]:
     """How random styles are mixed in; nothing without ``--mix-seed``."""
     if not options.samples:
         return {}
     return {
-        "mix_layers": ",".join(map(str, chosen_layers(options, card, rows))),
+        "mix_layers": ",".join(map(str, chosen_layers(options, installed))),
         "mix_alpha": options.mix_alpha,
         "mix_truncation": options.mix_truncation,
     }
@@ -41,7 +41,7 @@ class Styles:
     """Random styles for the codes of one model (methods.md 4.6)."""
 
     def __init__(self, options: TaskOptions, model: Model) -> None:
-        self.layers = chosen_layers(options, model.card, model.generator_spec.n_styles)
+        self.layers = chosen_layers(options, model.installed)
         self.alpha, self.truncation = options.mix_alpha, options.mix_truncation
         self._generator = model.generator
         # Memory must not grow with the number of seeds.

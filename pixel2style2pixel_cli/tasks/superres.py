@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.files.image import Photo
     from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Source, Task
     from pixel2style2pixel_cli.tasks.photo import Cut
-    from pixel2style2pixel_cli.zoo.cards import Card
+    from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
 LARGEST_FACTOR = 32
 
@@ -52,7 +52,7 @@ class SuperresOptions(FaceOptions):
         change = Degrade(factor=self.factor, side=side, size=model.encoder_spec.input_size)
         return photo_task(self, model, change=change)
 
-    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+    def recipe(self, installed: InstalledModel, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
         """How much the face is degraded first."""
         return {"factor": self.factor}
 

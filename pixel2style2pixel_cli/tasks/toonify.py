@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pixel2style2pixel_cli.engine.loading import Model
     from pixel2style2pixel_cli.tasks.base import RecipeValue, Source, Task
-    from pixel2style2pixel_cli.zoo.cards import Card
+    from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
 EXAMPLES = (
     "p2s2p toonify photo.jpg -o toon.png --grid pair",
@@ -33,6 +33,6 @@ class ToonifyOptions(FaceOptions):
 
         return photo_task(self, model)
 
-    def recipe(self, card: Card, rows: int, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
+    def recipe(self, installed: InstalledModel, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
         """Nothing but the options of every task."""
         return {}

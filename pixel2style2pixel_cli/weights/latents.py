@@ -6,11 +6,12 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from pixel2style2pixel_cli.errors import InputError, check_shape
+from pixel2style2pixel_cli.errors import InputError, check_shape, in_one_line, reading
 from pixel2style2pixel_cli.files.atomic import write_atomic
 from pixel2style2pixel_cli.files.paths import display
+from pixel2style2pixel_cli.files.strict_json import parse_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,13 +49,21 @@ class LatentFile:
 
 
 def save_latents(path: Path, latent: LatentFile) -> None:
-    """Write the codes; the same latent gives the same bytes. Raises InputError for codes that are not finite."""
+    """Write the codes. Raises InputError for codes that are not finite."""
+    write_atomic(path, encode_latents(latent, name=display(path)))
+
+
+def encode_latents(latent: LatentFile, *, name: str) -> bytes:
+    """The bytes of a file of codes, the same for the same latent; ``name`` is what messages call it.
+
+    Raises InputError for codes that are not finite.
+    """
     import numpy as np
     from safetensors.numpy import save
 
     codes = np.ascontiguousarray(latent.codes, dtype=np.float32)
     if not np.isfinite(codes).all():
-        raise InputError(f"the codes for {display(path)} are not finite", "try --dtype float32")
+        raise InputError(f"the codes for {name} are not finite", "try --dtype float32")
     metadata = {
         _MARK: _SCHEMA,
         "space": latent.space,
@@ -65,7 +74,7 @@ def save_latents(path: Path, latent: LatentFile) -> None:
         metadata["matrix"] = json.dumps(latent.matrix, separators=(",", ":"), allow_nan=False)
     if latent.recipe is not None:
         metadata["recipe"] = latent.recipe
-    write_atomic(path, sort_header(save({_TENSORS[latent.space]: codes}, metadata=metadata)))
+    return sort_header(save({_TENSORS[latent.space]: codes}, metadata=metadata))
 
 
 def load_latents(path: Path, *, expect_generator: str | None = None) -> LatentFile:
@@ -77,14 +86,15 @@ def load_latents(path: Path, *, expect_generator: str | None = None) -> LatentFi
     shown = display(path)
     if metadata.get(_MARK) != _SCHEMA:
         found = metadata.get(_MARK, f"tensors {', '.join(sorted(tensors)[:3]) or 'none'}")
-        raise InputError(f"{shown} holds no codes of this version of p2s2p (found: {found})", _MAKE_IT)
+        raise InputError(f"{shown} holds no codes of this version of p2s2p (found: {in_one_line(found)})", _MAKE_IT)
     space = next((known for known in get_args(Space) if known == metadata.get("space")), None)
     generator = metadata.get("generator", "")
     if space is None or set(tensors) != {_TENSORS[space]} or not generator:
         raise InputError(f"{shown} is damaged: its header does not fit its tensors", _MAKE_IT)
     if expect_generator is not None and generator != expect_generator:
         raise InputError(
-            f"{shown} belongs to generator {generator[:12]}, and this model has generator {expect_generator[:12]}",
+            f"{shown} belongs to generator {in_one_line(generator)[:12]}, and this model has generator "
+            f"{expect_generator[:12]}",
             "use the model it was made with (p2s2p show tells), or invert the photograph again",
         )
     codes = tensors[_TENSORS[space]]
@@ -109,20 +119,19 @@ def sort_header(data: bytes) -> bytes:
 
 
 def _read(path: Path) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     shown = display(path)
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise InputError(f"{shown} is too large for codes: it holds weights or something else", _MAKE_IT)
-        with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise InputError(f"{shown} does not exist", "check the spelling") from error
-    except OSError as error:
-        raise InputError(f"{shown} cannot be read: {(error.strerror or str(error)).lower()}", "check it") from error
-    except (SafetensorError, TypeError, KeyError, AttributeError) as error:  # the latter: types NumPy does not have
-        raise InputError(f"{shown} is not a safetensors file of codes: {error}", _MAKE_IT) from error
+    with reading(shown, "is not a safetensors file of codes", _MAKE_IT):
+        try:
+            if path.stat().st_size > _LARGEST:
+                raise InputError(f"{shown} is too large for codes: it holds weights or something else", _MAKE_IT)
+            with safe_open(path, framework="numpy") as file:
+                return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+        except FileNotFoundError as error:
+            raise InputError(f"{shown} does not exist", "check the spelling") from error
+        except OSError as error:
+            raise InputError(f"{shown} cannot be read: {(error.strerror or str(error)).lower()}", "check it") from error
 
 
 def _check_codes(codes: NDArray[np.float32], space: Space, shown: str) -> None:
@@ -139,8 +148,9 @@ def _parse_matrix(text: str | None, shown: str) -> list[list[float]] | None:
     if text is None:
         return None
     try:
-        matrix = [[float(value) for value in row] for row in json.loads(text)]
-    except (ValueError, TypeError) as error:
+        rows: Any = parse_json(text)
+        matrix = [[float(value) for value in row] for row in rows]
+    except (ValueError, TypeError, OverflowError) as error:
         raise InputError(f"{shown} has an alignment matrix that cannot be read", _MAKE_IT) from error
     if [len(row) for row in matrix] != [3, 3, 3] or not all(math.isfinite(v) for row in matrix for v in row):
         raise InputError(f"{shown} has an alignment matrix that is not 3 x 3 numbers", _MAKE_IT)

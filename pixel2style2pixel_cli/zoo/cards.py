@@ -28,6 +28,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LARGEST_CARD = 1 << 20  # bytes
 MOST_STEPS = 100_000
 ALIGNMENTS = Literal["ffhq", "none"]
+DRAWN: tuple[InputKind, ...] = ("sketch", "labels")  # kinds of input that show no photographed face
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -92,18 +93,25 @@ class InputRule:
     align: ALIGNMENTS = "ffhq"
     schema: str | None = None
 
+    @property
+    def has_faces(self) -> bool:
+        """Whether photographs for the model are searched for faces; "none" of a drawing is said of the drawing."""
+        return self.align == "ffhq" or self.kind in DRAWN
+
     @classmethod
     def of(cls, kind: InputKind) -> InputRule:
         """The rule of a face model that reads this kind: drawings and label maps are taken as they are."""
-        drawn = kind in ("sketch", "labels")
-        return cls(kind=kind, align="none" if drawn else "ffhq", schema="celebamask-19" if kind == "labels" else None)
+        return cls(
+            kind=kind, align="none" if kind in DRAWN else "ffhq", schema="celebamask-19" if kind == "labels" else None
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Card:
     """Everything the program knows about a model before it opens the weights.
 
-    ``auto`` is False for a model of something other than faces: it is used only where it is named. ``encoder_model``
+    ``auto`` is False for a model that is used only where it is named: one of something other than faces, or one look of
+    the user's own among others. ``encoder_model``
     and ``generator_model`` name the models whose networks this one works with, where they are not its own;
     ``heads_model`` the one whose encoder's heads complete its own encoder.
     ``optimize`` counts the steps that improve each code of ``invert`` unless the user says otherwise: what a small

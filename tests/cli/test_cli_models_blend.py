@@ -7,9 +7,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from real_run import RealRun
+from real_run import FACES, RealRun, pixels
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tiny_zoo import BLANK, GENERATOR, tiny_model, write_zoo
@@ -72,7 +73,13 @@ def test_a_blend_is_an_installed_model(call: Call, run: Path, tiny_zoo: Path, tm
     assert content["digest"] == tensor_digest(state) == row["digests"]["generator"]
     assert content["digest"] not in [tensor_digest(source) for source in sources]
     card = load_card(folder)
-    assert (card.tasks, card.rank, card.bundled) == ((), 0, False)
+    assert (card.tasks, card.rank, card.bundled) == (("toonify",), 0, False)
+    assert (card.encoder_model, card.auto, row["tasks"], row["encoder"]) == (
+        "tiny-invert",
+        False,
+        ["toonify"],
+        "tiny-invert",
+    )
     assert card.title == "tiny-generator below 16 px, toon from there on"
     first = (folder / "model.toml").read_text(encoding="utf-8").splitlines()[0]
     assert first.startswith("# Layers below 16 px from tiny-generator (digest ") and "from 16 px on from toon" in first
@@ -91,6 +98,17 @@ def test_it_is_listed_verified_used_and_removed(call: Call, run: Path, tmp_path:
     assert all(torch.equal(found[key], value) for key, value in state.items())
     assert call("models", "blend", "mine", "tiny-generator", "again", "--at", "32").code == 0
     assert call("models", "remove", "mine", "again").code == 0 and homes(tmp_path) == []
+
+
+def test_it_toonifies_with_the_encoder_for_its_structure(call: Call, run: Path, tmp_path: Path) -> None:
+    assert call("models", "blend", "tiny-generator", run, "my-look", "--at", "32", "-q").code == 0
+    assert call("toonify", FACES[0], "-o", tmp_path / "toon.png", "--model", "my-look", "--align", "never").code == 0
+    assert call("invert", FACES[0], "-o", tmp_path / "photo.png", "--optimize", "0", "--align", "never").code == 0
+    first, second = pixels(tmp_path / "toon.png"), pixels(tmp_path / "photo.png")
+    assert first.shape == second.shape and not np.array_equal(first, second)
+    assert call("models", "show", "my-look", "--json").rows[0]["tasks"] == ["toonify"]
+    none = call("toonify", FACES[0], "-o", tmp_path / "auto.png", "-q")
+    assert none.code == 4, "a look of one's own is used where it is named"
 
 
 def test_train_encoder_takes_it(call: Call, run: Path, tmp_path: Path) -> None:

@@ -96,12 +96,19 @@ def test_a_run_resumes_where_one_of_several_styles_is_missing(real: Call, folder
     before, written = contents(folder / "out"), times(folder / "out")
     (folder / "out" / "b_mix1.png").unlink()
     resumed = real(*line, "--skip-existing", "--json")
-    assert resumed.code == 0 and (resumed.rows[-1]["ok"], resumed.rows[-1]["skipped"]) == (3, 3)
-    skipped = [row for row in resumed.rows if row.get("status") == "skipped"]
-    assert [(row["output"], row["mix_seed"]) for row in skipped] == [(f"out/a_mix{n}.png", n) for n in range(3)]
+    assert resumed.code == 0 and (resumed.rows[-1]["ok"], resumed.rows[-1]["skipped"]) == (1, 5)
+    skipped = {(row["output"], row["mix_seed"]) for row in resumed.rows if row.get("status") == "skipped"}
+    assert skipped == {(f"out/{stem}_mix{n}.png", n) for stem in "ab" for n in range(3)} - {("out/b_mix1.png", 1)}
     assert contents(folder / "out") == before
-    kept = [name for name in written if name.startswith("a_")]
-    assert all(times(folder / "out")[name] == written[name] for name in kept)
+    again = {name for name, when in times(folder / "out").items() if when != written[name]}
+    assert again == {"b_mix1.png", "b_mix1.safetensors"}
+    assert real(*line, "--grid", "row", "--skip-existing").code == 0
+    rows = {"a_row.png", "b_row.png"}
+    assert {name for name, when in times(folder / "out").items() if name not in written or when != written[name]} == (
+        again | rows
+    )
+    for name in rows:
+        (folder / "out" / name).unlink()
     other = real(*line, "--skip-existing", "--mix-alpha", "0.5")
     assert other.code == 0 and other.err.count("kept, but made with other options") == 6
     refused = real(*line, "-q")

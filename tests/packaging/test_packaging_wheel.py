@@ -84,7 +84,7 @@ def test_wheel_has_the_zoo_and_the_data(built: Built) -> None:
 
 def test_wheel_names_the_command_and_the_licence(built: Built) -> None:
     (info,) = built.installed.glob("*.dist-info")
-    assert "p2s2p = pixel2style2pixel_cli.cli.app:main" in (info / "entry_points.txt").read_text()
+    assert "p2s2p = pixel2style2pixel_cli.__main__:main" in (info / "entry_points.txt").read_text()
     metadata = (info / "METADATA").read_text(encoding="utf-8")
     assert "License-Expression: MIT" in metadata and "Requires-Python: >=3.11" in metadata
     assert (info / "licenses" / "LICENSE").is_file()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pixel2style2pixel_cli.errors import OutputError
-from pixel2style2pixel_cli.files.atomic import remove_abandoned, write_atomic
+from pixel2style2pixel_cli.files.atomic import TakenError, remove_abandoned, write_atomic, write_together
 
 
 def left_in(folder: Path) -> dict[str, bytes]:
@@ -54,6 +54,79 @@ def test_interrupt_at_any_step_leaves_everything_as_it_was(
         patched.setattr(os, step, failing(KeyboardInterrupt()))
         write_atomic(tmp_path / "x.png", b"new")
     assert left_in(tmp_path) == before
+
+
+def create(path: Path, data: bytes) -> None:
+    write_together([(path, data)], may_replace=lambda path: False)
+
+
+def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a memory card: neither links nor, on Windows, the renaming that takes their place."""
+    monkeypatch.setattr(os, "link", failing(OSError(errno.EPERM, "Operation not permitted")))
+    monkeypatch.setattr(sys, "platform", "linux")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_is_created_only_where_nothing_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    if not links:
+        without_links(monkeypatch)
+    create(tmp_path / "a" / "x.png", b"first")
+    with pytest.raises(TakenError, match=r"x\.png was written by another run in the meantime") as caught:
+        create(tmp_path / "a" / "x.png", b"second")
+    assert "--existing rename" in caught.value.hint
+    assert left_in(tmp_path / "a") == {"x.png": b"first"}
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_files_that_belong_together_are_created_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    if not links:
+        without_links(monkeypatch)
+    old, new = tmp_path / "old", [(tmp_path / name, name.encode()) for name in ("x.safetensors", "old", "x.png")]
+    old.write_bytes(b"before")
+    write_together(new, may_replace=old.__eq__)
+    assert left_in(tmp_path) == {"x.safetensors": b"x.safetensors", "old": b"old", "x.png": b"x.png"}
+    (tmp_path / "x.safetensors").unlink()
+    with pytest.raises(TakenError):
+        write_together(new, may_replace=old.__eq__)
+    assert left_in(tmp_path) == {"old": b"old", "x.png": b"x.png"}  # the code went again: its picture is another's
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("step", ["open", "write", "fsync", "replace", "link"])
+def test_interrupt_while_a_file_is_created_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, links: bool
+) -> None:
+    if links and step == "replace":
+        return
+    if not links:
+        without_links(monkeypatch)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(os, step, failing(KeyboardInterrupt()))
+        create(tmp_path / "x.png", b"new")
+    assert left_in(tmp_path) == {}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_link_to_nothing_has_its_name_as_well(tmp_path: Path) -> None:
+    (tmp_path / "x.png").symlink_to("gone")
+    with pytest.raises(TakenError):
+        create(tmp_path / "x.png", b"1")
+    assert not (tmp_path / "gone").exists()
+
+
+def test_a_network_disk_that_reports_its_own_first_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.link
+
+    def twice(part: Path, path: Path) -> None:
+        real(part, path)
+        real(part, path)
+
+    monkeypatch.setattr(os, "link", twice)
+    monkeypatch.setattr(sys, "platform", "linux")
+    create(tmp_path / "x.png", b"1")
+    assert left_in(tmp_path) == {"x.png": b"1"}
 
 
 def test_disk_that_fills_up_half_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

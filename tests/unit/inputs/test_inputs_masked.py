@@ -105,12 +105,46 @@ def test_what_is_known_stays_bit_for_bit() -> None:
     assert not np.array_equal(filled[mask], PHOTO[mask])
 
 
-def test_the_seam_fades_and_the_middle_is_as_drawn() -> None:
+def test_a_drawing_of_another_tone_takes_the_tone_of_the_photograph() -> None:
+    slope = np.linspace(60, 180, 64).round().astype(np.uint8)
+    known = np.broadcast_to(slope[None, :, None], (64, 64, 3)).copy()
+    mask = np.zeros((64, 64), dtype=bool)
+    mask[10:50, 20:60] = True
+    detail = np.where(mask[:, :, None], RNG.integers(0, 30, known.shape), 0).astype(np.uint8)
+    filled = fill_seam(known, np.uint8(20) + known // 2 + detail, mask)
+    assert np.abs(filled.astype(int) - (known + detail)).max() <= 1
+
+
+def test_no_pattern_is_drawn_along_the_rim() -> None:
+    """A difference that is the same all along the rim is the same all over the hole."""
     known, drawn = (np.full((128, 128, 3), level, np.uint8) for level in (100, 140))
-    mask = np.zeros((128, 128), dtype=bool)
-    mask[30:90, 40:100] = True
-    line = fill_seam(known, drawn, mask)[60, 36:48, 0]
-    assert line.tolist() == [100, 100, 100, 100, 108, 116, 124, 132, 140, 140, 140, 140]
+    y, x = np.mgrid[:128, :128]
+    mask = ((x - 70) / 34) ** 2 + ((y - 60) / 21) ** 2 < 1
+    drawn[mask] += ((x + y) % 7).astype(np.uint8)[mask][:, None]
+    assert np.array_equal(fill_seam(known, drawn, mask)[mask], drawn[mask] - 40)
+
+
+def test_the_difference_between_two_sides_goes_over_evenly() -> None:
+    known, drawn = np.full((40, 41, 3), 80, np.uint8), np.full((40, 41, 3), 100, np.uint8)
+    known[:, 31:] = 140
+    mask = np.zeros((40, 41), dtype=bool)
+    mask[:, 10:31] = True  # from edge to edge: nothing is known above and below
+    line = fill_seam(known, drawn, mask)[20, 9:32, 0].astype(int)
+    assert line[0] == 80 and line[-1] == 140 and set(np.diff(line)) <= {2, 3}
+
+
+def test_the_rim_of_a_large_hole_fits_within_seconds() -> None:
+    import time
+
+    side = 1024
+    y, x = np.mgrid[:side, :side]
+    known = np.stack([x // 5, y // 5, (x + y) // 10], axis=2).astype(np.uint8)
+    mask = (x - 500) ** 2 + (y - 480) ** 2 < 200**2
+    start = time.process_time()
+    filled = fill_seam(known, np.full_like(known, 90), mask).astype(int)
+    assert time.process_time() - start < 20  # about 2
+    rim = mask & ~np.roll(mask, 1, axis=1)
+    assert np.abs(filled - np.roll(filled, 1, axis=1))[rim].max() <= 3
 
 
 def test_paint_inside_the_hole_does_not_shine_through() -> None:
