@@ -175,6 +175,15 @@ class TaskOptions:
         """The options once the model is chosen, with what its card says in the place of None."""
         return self
 
+    @property
+    def template(self) -> str:
+        """The template of the outputs' names."""
+        return self.name
+
+    def name_fields(self, inputs: Sequence[str]) -> dict[str, str]:
+        """Fields of that template which only this task has, with their values."""
+        return {}
+
     def subjects(self, inputs: Sequence[str]) -> Sequence[str]:
         """The inputs that give outputs."""
         return inputs
