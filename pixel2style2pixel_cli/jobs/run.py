@@ -257,7 +257,7 @@ class TaskRun:
                     latent=written.latent,
                     seconds=round(first.seconds + written.seconds, 4),
                     aligned=prepared.aligned,
-                    message=prepared.note,
+                    message="; ".join(filter(None, (first.face.read.photo.warning, prepared.note))) or None,
                 )
             )
 

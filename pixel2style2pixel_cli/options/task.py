@@ -35,11 +35,13 @@ INPUTS_HELP = ": files, folders, quoted patterns, - for standard input, @list.tx
 
 
 def read_stdin() -> bytes:
-    """Everything on standard input; InputError where it is closed or cannot be read."""
+    """Everything on standard input; InputError where it is closed, cannot be read or does not end."""
+    from pixel2style2pixel_cli.files.source import most_bytes, read_stream
+
     try:
         if sys.stdin is None:
             raise OSError("it is closed")
-        return sys.stdin.buffer.read()
+        return read_stream(sys.stdin.buffer, "standard input", most=most_bytes(MAX_PIXELS))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(
