@@ -173,6 +173,7 @@ def task_options(task: str, align: str, masks: Path) -> list[str]:
         "seg2face": lambda: list(LABELS),
         "superres": lambda: ["--factor", str(MIXED_FACTOR)],
         "inpaint": lambda: ["--mask", str(masks)],
+        "mix": lambda: ["--name", "{stem}"],  # so that the outputs are called like the inputs
     }
     return options + own.get(task, list)()
 

@@ -12,7 +12,7 @@ from pixel2style2pixel_cli.convert.nvidia import looks_like_nvidia, nvidia_to_ro
 from pixel2style2pixel_cli.convert.nvidia_pickle import NETWORK
 from pixel2style2pixel_cli.convert.psp import Converted, convert_psp
 from pixel2style2pixel_cli.convert.rosinality import convert_generator, looks_like_generator
-from pixel2style2pixel_cli.errors import IntegrityError
+from pixel2style2pixel_cli.errors import IntegrityError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
 
 Layout = Literal["psp", "rosinality", "rosinality-bare", "nvidia", "nvidia-bare", "recogniser"]
@@ -42,7 +42,18 @@ def detect_layout(checkpoint: object) -> Layout:
 
 
 def convert_checkpoint(checkpoint: object, on_event: OnEvent = ignore_event) -> Converted:
-    """Any known checkpoint as our specs and tensors."""
+    """Any known checkpoint as our specs and tensors; IntegrityError for whatever else it turns out to be."""
+    try:
+        return _converted(checkpoint, on_event)
+    except UsageError as error:  # sizes that no network has
+        raise IntegrityError(f"the file cannot be converted: {error.message}", "name another file") from error
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        # Names of a known layout over tensors of any shape and type lead anywhere; none of it is a bug of ours.
+        what = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise IntegrityError(f"the file cannot be converted: {what}", "name another file") from error
+
+
+def _converted(checkpoint: object, on_event: OnEvent) -> Converted:
     layout = detect_layout(checkpoint)
     contents = checkpoint if isinstance(checkpoint, dict) else {}  # detect_layout refuses everything else
     if layout == "psp":

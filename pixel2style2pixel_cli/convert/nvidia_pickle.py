@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import math
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -38,44 +39,46 @@ def load_nvidia_pickle(path: Path) -> dict[str, object]:
     try:
         with path.open("rb") as stream:
             loaded: object = _InertUnpickler(stream, path).load()
+        return _contents(loaded, path)
     except IntegrityError:
         raise
     except Exception as error:
         # A hostile pickle can raise anything from inside the tensor builders; none of it is a bug of ours.
         raise IntegrityError(f"{path} is damaged or truncated: {error}", "fetch the file again") from error
+
+
+def _contents(loaded: object, path: Path) -> dict[str, object]:
     network = loaded.get(NETWORK) if isinstance(loaded, dict) else None
     if not isinstance(network, Record):
         found = ", ".join(map(str, loaded)) if isinstance(loaded, dict) else type(loaded).__name__
         raise IntegrityError(f"{path} holds {found}, expected a network pickle with {NETWORK}", "name another file")
-    state = dict(_tensors(network, ""))
-    clamps = {value for value in _attributes(network, "conv_clamp") if isinstance(value, (int, float))}
+    parts = list(_modules(network, "", set()))
+    state = {prefix + name: tensor for prefix, record in parts for name, tensor in _tensors(record)}
+    stated = (record.state.get("conv_clamp") for _, record in parts)
+    clamps = {value for value in stated if isinstance(value, (int, float))}
     return {NETWORK: state, "conv_clamp": max(clamps) if clamps else None}
 
 
-def _tensors(record: Record, prefix: str) -> Iterator[tuple[str, Tensor]]:
-    """The state dict of a record: its parameters and buffers, then those of its sub-modules."""
+def _modules(record: Record, prefix: str, seen: set[int]) -> Iterator[tuple[str, Record]]:
+    """A record and everything in it, with the beginning of its tensors' names; ValueError where it is no tree."""
+    if id(record) in seen:
+        # two references on each of fifty levels would be visited a thousand million million times
+        raise ValueError(f"the module {prefix[:100]} occurs twice")
+    seen.add(id(record))
+    yield prefix, record
+    modules = record.state.get("_modules")
+    for name, child in modules.items() if isinstance(modules, dict) else ():
+        if isinstance(child, Record):
+            yield from _modules(child, f"{prefix}{name}.", seen)
+
+
+def _tensors(record: Record) -> Iterator[tuple[str, Tensor]]:
+    """The parameters and buffers of one module."""
     for part in ("_parameters", "_buffers"):
         entries = record.state.get(part)
         for name, value in entries.items() if isinstance(entries, dict) else ():
             if isinstance(value, Tensor):
-                yield prefix + str(name), value
-    for name, child in _children(record):
-        yield from _tensors(child, f"{prefix}{name}.")
-
-
-def _attributes(record: Record, name: str) -> Iterator[object]:
-    """The attribute ``name`` of a record and of everything in it."""
-    if name in record.state:
-        yield record.state[name]
-    for _, child in _children(record):
-        yield from _attributes(child, name)
-
-
-def _children(record: Record) -> Iterator[tuple[str, Record]]:
-    modules = record.state.get("_modules")
-    for name, child in modules.items() if isinstance(modules, dict) else ():
-        if isinstance(child, Record):
-            yield str(name), child
+                yield str(name), value
 
 
 class _InertUnpickler(pickle.Unpickler):
@@ -129,7 +132,16 @@ def _storage(data: object) -> torch.UntypedStorage | torch.storage.TypedStorage:
 
 
 def _tensor(storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object) -> Tensor:
-    """A tensor over a storage; torch itself checks that it stays inside."""
+    """A tensor over a storage, none of whose numbers lies outside it or is used twice.
+
+    torch would make a storage that is too short longer, with whatever the memory held before.
+    """
+    held = storage.untyped().nbytes() // storage.dtype.itemsize
+    if min(offset, *size, *stride, 0) < 0 or len(size) != len(stride):
+        raise ValueError("a tensor of an impossible shape")
+    last = offset + sum((count - 1) * step for count, step in zip(size, stride, strict=True))
+    if math.prod(size) and (last >= held or math.prod(size) > held):
+        raise ValueError(f"a tensor of {math.prod(size)} numbers over a storage of {held}")
     return torch.empty(0, dtype=storage.dtype).set_(storage.untyped(), offset, size, stride)
 
 

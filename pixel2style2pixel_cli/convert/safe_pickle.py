@@ -25,6 +25,9 @@ HEAD_BYTES = 512
 LEGACY_MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)  # how torch before 1.6 began every file
 LEGACY_PICKLES = 5  # magic, protocol, system, the object, the storage keys; raw numbers follow
 NOT_WEIGHTS = "fetch the file again; compare its size with the one on the download page"
+# Tensors may share their numbers, as the rows of an average code do; far beyond that a file means harm.
+SPREAD_BYTES = 64 << 20
+MOST_LEVELS, MOST_ENTRIES = 4, 100_000
 CODE_INSIDE = "the file was not opened; ask its author for a state dict or safetensors file"
 
 # Names that torch's own weights-only reader takes; used for listing the others, never for deciding what may run.
@@ -67,7 +70,21 @@ def load_checkpoint(path: Path) -> object:
     if names and not (isinstance(loaded, dict) and "g_ema" in loaded):
         # Only the StyleGAN2 trainer stores its options as a Namespace; elsewhere one is a sign of another layout.
         raise refused(path, names)
+    _require_plausible(loaded, path)
     return loaded
+
+
+def _require_plausible(loaded: object, path: Path) -> None:
+    """Raise IntegrityError for tensors that claim far more numbers than the file can hold."""
+    size, claimed, waiting, depth = path.stat().st_size, 0, [loaded], 0
+    while waiting and depth < MOST_LEVELS:
+        inner = [item for group in waiting if isinstance(group, dict) for item in group.values()]
+        claimed += sum(item.numel() * item.element_size() for item in inner if isinstance(item, torch.Tensor))
+        waiting, depth = inner, depth + 1
+        if claimed > 2 * size + SPREAD_BYTES or len(inner) > MOST_ENTRIES:
+            raise IntegrityError(
+                f"{path} has {size} bytes, and its tensors claim {claimed}: no network is stored so", NOT_WEIGHTS
+            )
 
 
 def file_kind(path: Path) -> FileKind:
@@ -108,9 +125,10 @@ def unsafe_globals(path: Path, kind: FileKind) -> list[str]:
     if kind == "zip":
         try:
             with zipfile.ZipFile(path) as archive:
+                _require_whole(archive, path)
                 pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
                 names = set().union(*(_pickle_globals(io.BytesIO(archive.read(name)), 1) for name in pickles))
-        except (zipfile.BadZipFile, OSError) as error:
+        except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
             raise IntegrityError(f"{path} is damaged: {error}", NOT_WEIGHTS) from error
         if not pickles:
             raise IntegrityError(f"{path} is a zip archive without weights in it", "name a .pt, .pth or .pkl file")
@@ -118,6 +136,15 @@ def unsafe_globals(path: Path, kind: FileKind) -> list[str]:
         with path.open("rb") as stream:
             names = _pickle_globals(stream, LEGACY_PICKLES if kind == "legacy" else 1)
     return sorted(name for name in names if kind == "pickle" or not _PLAIN.fullmatch(name))
+
+
+def _require_whole(archive: zipfile.ZipFile, path: Path) -> None:
+    """Raise IntegrityError for entries that are compressed, as torch never writes them, or that have changed since."""
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+        raise IntegrityError(f"{path} holds compressed entries, which no checkpoint of PyTorch has", NOT_WEIGHTS)
+    damaged = archive.testzip()
+    if damaged is not None:
+        raise IntegrityError(f"{path} is damaged: the checksum of {damaged} is not the stored one", NOT_WEIGHTS)
 
 
 def _pickle_globals(stream: IO[bytes], pickles: int) -> set[str]:

@@ -23,13 +23,6 @@ _MOST_PIXELS, _LONGEST_SIDE = 80_000_000, 16_000  # WebP ends at 16 383
 _SHAPE = 1.4  # width to height of a sheet, between a screen and a page
 
 
-def pair_image(
-    a: NDArray[np.uint8], b: NDArray[np.uint8], *, labels: tuple[str, str] = ("input", "output")
-) -> NDArray[np.uint8]:
-    """Two pictures (H, W, 3) of any sizes at one height, each with its label below; empty labels take no room."""
-    return row_image([a, b], labels=labels)
-
-
 def row_image(images: Sequence[NDArray[np.uint8]], *, labels: Sequence[str] = ()) -> NDArray[np.uint8]:
     """Pictures (H, W, 3) of any sizes side by side at one height, with labels below where given."""
     height = _row_height(images)

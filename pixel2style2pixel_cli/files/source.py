@@ -40,6 +40,18 @@ def most_bytes(max_pixels: int) -> int:
     return (64 << 20) + 8 * max_pixels
 
 
+def read_stream(stream: BinaryIO, name: str, *, most: int) -> bytes:
+    """Everything that comes out of an open stream; InputError once it is more than ``most`` bytes."""
+    blocks: list[bytes] = []
+    total = 0
+    while block := stream.read(_BLOCK):
+        blocks.append(block)
+        total += len(block)
+        if total > most:
+            raise _too_long(name, total, most)
+    return b"".join(blocks)
+
+
 def read_bytes(
     path: Path, name: str, *, most: int, check: Callable[[BinaryIO], None] | None = None, expected: str = READABLE
 ) -> bytes:

@@ -38,8 +38,11 @@ class NameTemplate:
         return self.text.format_map({name: _safe(value) for name, value in values.items()})
 
 
-def parse_template(text: str, suffix: str) -> NameTemplate:
-    """Check a template; a suffix equal to the output's own is dropped. Raises UsageError naming what is wrong."""
+def parse_template(text: str, suffix: str, own: Sequence[str] = ()) -> NameTemplate:
+    """Check a template; a suffix equal to the output's own is dropped. ``own`` are fields that only this task has.
+
+    Raises UsageError naming what is wrong.
+    """
     ending = os.path.splitext(text)[1].lower()
     if ending in _PICTURES:
         if ending != suffix and {ending, suffix} != {".jpg", ".jpeg"}:
@@ -48,14 +51,15 @@ def parse_template(text: str, suffix: str) -> NameTemplate:
         text = text[: -len(ending)]
     parts = _split(text)
     fields = [name for _, name, _ in parts if name is not None]
-    unknown = sorted({name for name in fields if name not in FIELDS})
-    known = " ".join(f"{{{name}}}" for name in FIELDS)
+    names = (*FIELDS, *own)
+    unknown = sorted({name for name in fields if name not in names})
+    known = " ".join(f"{{{name}}}" for name in names)
     if unknown:
         named = ", ".join(f"{{{name}}}" for name in unknown)
         raise UsageError(f"unknown field {named} in the name {text!r}", f"known fields: {known}")
     _check_face_stands_apart(text, parts)
     template = NameTemplate(text, frozenset(fields))
-    _check_rendering(template, known)
+    _check_rendering(template, names, known)
     return template
 
 
@@ -85,8 +89,8 @@ def _check_face_stands_apart(text: str, parts: list[tuple[str, str | None, str]]
             raise UsageError(f"the field {{face}} touches a number or another field in {text!r}", "try {stem}_{face}")
 
 
-def _check_rendering(template: NameTemplate, known: str) -> None:
-    sample: dict[str, str | int] = {name: 1 if name in _NUMBERS else "a" for name in FIELDS}
+def _check_rendering(template: NameTemplate, names: Sequence[str], known: str) -> None:
+    sample: dict[str, str | int] = {name: 1 if name in _NUMBERS else "a" for name in names}
     try:
         name = template.render(sample)
     except (ValueError, TypeError) as error:

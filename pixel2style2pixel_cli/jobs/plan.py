@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -126,6 +126,7 @@ def make_plan(
     shared: Sequence[str] = (),
     suffixes: frozenset[str] | None = None,
     kept: Sequence[str] = (),
+    fields: Mapping[str, str] | None = None,
 ) -> Plan:
     """Settle every path of a run without changing anything on disk.
 
@@ -133,6 +134,7 @@ def make_plan(
     ``companions`` are endings of further pictures beside each one (``_pair``), ``input_companions`` of those made once
     for an input (``_row``), ``shared`` stems of files made once for the run (``sheet``). ``suffixes`` are the files
     taken from folders, by default pictures. ``kept`` are other files, and folders of files, that no output may replace.
+    ``fields`` are those of the name that only this command has.
     Raises UsageError for collisions, existing outputs, an output that is an input, a folder that cannot be written, an
     empty selection.
     """
@@ -142,7 +144,8 @@ def make_plan(
     found = expand_inputs(inputs, recursive=recursive, output_root=output_root, stdin=stdin, suffixes=suffixes)
     beside = latents or bool(companions or input_companions or shared)
     check_single(target, len(found.sources), many=many_faces or len(variants) > 1, beside=beside)
-    make_names = _name_maker(target, name, many_faces, face, {"command": command, "model": model, "seed": seed})
+    values: dict[str, str | int] = {"command": command, "model": model, "seed": seed}
+    make_names = _name_maker(target, name, many_faces, face, values, fields or {})
     endings = (target.suffix, *([LATENT_SUFFIX] if latents else []), *(ending + target.suffix for ending in companions))
     once = tuple(ending + target.suffix for ending in input_companions)
     drafts = [
@@ -203,10 +206,15 @@ def _files_of(paths: Sequence[str]) -> Iterator[str]:
 
 
 def _name_maker(
-    target: Target, name: str, many_faces: bool, face: int, values: dict[str, str | int]
+    target: Target,
+    name: str,
+    many_faces: bool,
+    face: int,
+    values: dict[str, str | int],
+    fields: Mapping[str, str],
 ) -> Callable[[int, Source], OutputNames]:
     """How an input's outputs are called: by the template in a folder, as typed when ``-o`` names the file."""
-    template = parse_template(name if target.kind == "folder" else "{stem}", target.suffix)
+    template = parse_template(name if target.kind == "folder" else "{stem}", target.suffix, tuple(fields))
 
     def make_names(index: int, source: Source) -> OutputNames:
         head, tail = os.path.split(source.relative)
@@ -216,7 +224,7 @@ def _name_maker(
         return OutputNames(
             folder=os.path.join(target.folder, head) if head else target.folder,
             template=template,
-            values={**values, "stem": stem, "index": index},
+            values={**values, **fields, "stem": stem, "index": index},
             suffix="" if target.kind == "stdout" else target.suffix,  # which makes the name "-"
             many_faces=many_faces,
             face=0 if many_faces else face,

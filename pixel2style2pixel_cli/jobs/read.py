@@ -66,7 +66,7 @@ class Preparation:
         except Exception as error:
             return as_outcome(error, label)
         if not self.keep_pixels:
-            photo = replace(photo, pixels=photo.pixels[:0])
+            photo = replace(photo, pixels=photo.pixels[:0].copy())  # a view would keep all of them
         return Read(photo=photo, prepared=prepared, seconds=time.perf_counter() - started)
 
 

@@ -64,7 +64,11 @@ class TaskRun:
         self.translator, self.engine, self.plan, self.options = translator, translator.engine, plan, options
         self.recipes, self.stdin, self.on_event = recipes, stdin, on_event
         model = self.engine.model
-        self.writer = Writer(plan, options, recipes, generator_digest=model.generator_digest, stdout=stdout)
+        content = translator.task.content if options.compares else None
+        self.writer = Writer(
+            plan, options, recipes, generator_digest=model.generator_digest, stdout=stdout,
+            content=None if content is None else translator.pictured(content).shown,
+        )  # fmt: skip
         self.counts: dict[Status, int] = {"ok": 0, "skipped": 0, "no_face": 0, "failed": 0}
         self.busy = 0.0
         self.left_out = 0
@@ -161,7 +165,8 @@ class TaskRun:
                 for variant in standing.kept:
                     self._emit_skipped(item, prepared, variant)
             if standing.drawn:
-                batch.append(_Face(item, read, prepared, standing))
+                shown = self.translator.pictured(prepared) if self.options.compares else prepared
+                batch.append(_Face(item, read, shown, standing))
 
     def _draw(self, batch: list[_Face], waiting: deque[_Waiting], writers: ThreadPoolExecutor) -> None:
         """Draw what has gathered and hand it to the writers; one input that cannot be drawn costs no other."""
@@ -252,7 +257,7 @@ class TaskRun:
                     latent=written.latent,
                     seconds=round(first.seconds + written.seconds, 4),
                     aligned=prepared.aligned,
-                    message=prepared.note,
+                    message="; ".join(filter(None, (first.face.read.photo.warning, prepared.note))) or None,
                 )
             )
 

@@ -32,7 +32,7 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
     )
     chosen = session.choose(options)
     options, card = chosen.options, chosen.card
-    plan = _plan(options.subjects(named), options, card, kept=options.also_read(named))
+    plan = _plan(named, options, card)
     on_event(
         Notice(message=f"model: {card.name} ({'bundled' if card.bundled else 'installed'}, {chosen.resolution} px)")
     )
@@ -47,15 +47,15 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
     return find_executor("local")(job)
 
 
-def _plan(inputs: Sequence[str], options: TaskOptions, card: Card, *, kept: Sequence[str]) -> Plan:
+def _plan(inputs: Sequence[str], options: TaskOptions, card: Card) -> Plan:
     run = RunOptions.of(options)
     face = getattr(options, "face", "")
     return make_plan(
-        inputs,
+        options.subjects(inputs),
         out=None if options.out is None else str(options.out),
         command=options.command,
         recursive=options.recursive,
-        name=options.name,
+        name=options.template,
         format=options.format,
         existing=options.existing,
         many_faces=options.many_faces,
@@ -70,7 +70,8 @@ def _plan(inputs: Sequence[str], options: TaskOptions, card: Card, *, kept: Sequ
         input_companions=run.input_companions,
         shared=("sheet",) if options.grid == "sheet" else (),
         suffixes=IMAGE_SUFFIXES | {LATENT_SUFFIX} if options.takes_latents else None,
-        kept=kept,
+        kept=options.also_read(inputs),
+        fields=options.name_fields(inputs),
     )
 
 

@@ -15,7 +15,7 @@ from pixel2style2pixel_cli.face.paste import paste_face
 from pixel2style2pixel_cli.files.atomic import write_atomic
 from pixel2style2pixel_cli.files.image import Photo, encode_image
 from pixel2style2pixel_cli.files.recipe import recipe_json, xmp_packet
-from pixel2style2pixel_cli.files.sheet import pair_image, row_image, sheet_image
+from pixel2style2pixel_cli.files.sheet import row_image, sheet_image
 from pixel2style2pixel_cli.jobs.naming import ROW
 from pixel2style2pixel_cli.jobs.place import File, Places
 from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
@@ -66,7 +66,7 @@ class SheetTiles:
 
 
 class Writer:
-    """Writes results; safe to call from several threads."""
+    """Writes results; safe to call from several threads. ``content`` is what comparisons show before each input."""
 
     def __init__(
         self,
@@ -76,9 +76,11 @@ class Writer:
         *,
         generator_digest: str,
         stdout: Callable[[bytes], object],
+        content: Pixels | None = None,
     ) -> None:
         self.plan, self.options, self.recipes, self.stdout = plan, options, recipes, stdout
         self.generator_digest = generator_digest
+        self.content = content
         self.tiles = SheetTiles()
         self.places = Places(options.existing)
 
@@ -92,7 +94,8 @@ class Writer:
         if options.save_latents:
             files.append(File(LATENT_SUFFIX, self._latent(result, text), variant))
         if options.grid == "pair":
-            pair = self._encode(pair_image(prepared.shown, picture.pixels), text, None, composite=False)
+            compared = row_image([*self._shown(prepared), picture.pixels], labels=self._captions(("output",)))
+            pair = self._encode(compared, text, None, composite=False)
             files.append(File("_pair" + ending, pair, variant))
         pixels = self._paste(result) if options.paste else picture.pixels
         data = self._encode(pixels, text, result.photo, composite=options.paste)
@@ -110,9 +113,9 @@ class Writer:
         self, item: PlanItem, photo: Photo, prepared: Prepared, pictures: Sequence[Pixels], replaces: Collection[Path]
     ) -> None:
         """What shows all pictures of one face: its row, and its part of the sheet."""
-        face, shown = prepared.face or 0, [prepared.shown, *pictures]
+        face, shown = prepared.face or 0, [*self._shown(prepared), *pictures]
         if self.options.grid == "row":
-            row = row_image(shown, labels=("input", *self._labels()))
+            row = row_image(shown, labels=self._captions(self._labels()))
             data = self._encode(row, self._recipe(item, photo, prepared), None, composite=False)
             self.places.write(item, face, [File(ROW + item.names.suffix, data)], replaces)
         if self.options.grid == "sheet":
@@ -125,7 +128,7 @@ class Writer:
     def write_sheet(self) -> None:
         """All inputs with their pictures on one sheet."""
         rows = [self.tiles.rows[key] for key in sorted(self.tiles.rows)]
-        sheet = sheet_image(rows, captions=("input", *self._labels()))
+        sheet = sheet_image(rows, captions=self._captions(self._labels()))
         write_atomic(self.plan.shared[0], self._encode(sheet, None, None, composite=False))
 
     def _crops(self, result: Result) -> list[File]:
@@ -153,6 +156,14 @@ class Writer:
     def _recipe(self, item: PlanItem, photo: Photo, prepared: Prepared, variant: Variant = SINGLE) -> str:
         made = self.recipes.make(name=item.relative, sha256=photo.sha256, prepared=prepared, variant=variant)
         return recipe_json(made)
+
+    def _shown(self, prepared: Prepared) -> list[Pixels]:
+        """What comparisons show beside the pictures drawn."""
+        return [prepared.shown] if self.content is None else [self.content, prepared.shown]
+
+    def _captions(self, drawn: tuple[str, ...]) -> tuple[str, ...]:
+        """Names of the pictures of a comparison; ``drawn`` are those that are drawn of one input."""
+        return ("input", *drawn) if self.content is None else ("content", "style", "result")
 
     def _labels(self) -> tuple[str, ...]:
         """Names of the pictures beside an input."""

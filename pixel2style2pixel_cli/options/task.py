@@ -35,11 +35,13 @@ INPUTS_HELP = ": files, folders, quoted patterns, - for standard input, @list.tx
 
 
 def read_stdin() -> bytes:
-    """Everything on standard input; InputError where it is closed or cannot be read."""
+    """Everything on standard input; InputError where it is closed, cannot be read or does not end."""
+    from pixel2style2pixel_cli.files.source import most_bytes, read_stream
+
     try:
         if sys.stdin is None:
             raise OSError("it is closed")
-        return sys.stdin.buffer.read()
+        return read_stream(sys.stdin.buffer, "standard input", most=most_bytes(MAX_PIXELS))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(
@@ -174,6 +176,15 @@ class TaskOptions:
     def with_model_defaults(self, card: Card) -> TaskOptions:
         """The options once the model is chosen, with what its card says in the place of None."""
         return self
+
+    @property
+    def template(self) -> str:
+        """The template of the outputs' names."""
+        return self.name
+
+    def name_fields(self, inputs: Sequence[str]) -> dict[str, str]:
+        """Fields of that template which only this task has, with their values."""
+        return {}
 
     def subjects(self, inputs: Sequence[str]) -> Sequence[str]:
         """The inputs that give outputs."""

@@ -97,9 +97,14 @@ class RunOptions:
         return cls(**{f.name: getattr(options, f.name) for f in fields(cls) if hasattr(options, f.name)})
 
     @property
+    def compares(self) -> bool:
+        """Whether pictures are shown beside what they were made of."""
+        return self.grid != "none"
+
+    @property
     def needs_target(self) -> bool:
         """Whether the crop is also wanted at the generator's size."""
-        return self.optimize > 0 or self.keep or self.grid != "none" or self.debug_align
+        return self.optimize > 0 or self.keep or self.compares or self.debug_align
 
     @property
     def needs_photo(self) -> bool:
@@ -150,13 +155,15 @@ class Task:
     """One way of turning pictures into pictures.
 
     ``encoder_batch`` makes the encoder's batch (B, C, S, S). ``change`` works on its codes before anything is mixed in
-    and drawn; ``finish`` changes a drawn picture before it is written.
+    and drawn; ``finish`` changes a drawn picture before it is written. ``content`` is what every input is mixed into,
+    where there is such a thing: comparisons show it first.
     """
 
     preparer: Preparer
     encoder_batch: Callable[[Sequence[Pixels]], Tensor]
     change: CodeChange | None = None
     finish: Callable[[Prepared, Pixels], Pixels] | None = None
+    content: Prepared | None = None
 
 
 @runtime_checkable

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pixel2style2pixel_cli.errors import InputError, UsageError
+from pixel2style2pixel_cli.options.declare import OUTPUT, declare
 from pixel2style2pixel_cli.options.task import FaceOptions
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ EXAMPLES = (
 )
 
 
+NAME = "{content}_x_{stem}"  # after both inputs
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class MixOptions(FaceOptions):
     """Options of ``mix``: the first input is the content, the others are styles; without one, ``mix_seed`` draws them.
@@ -43,6 +47,20 @@ class MixOptions(FaceOptions):
         "A photograph or latent, then styles: photographs, latents, folders, quoted patterns, @list.txt."
     )
     takes_latents: ClassVar[bool] = True
+
+    name: str = declare(
+        NAME, "--name", metavar="TEMPLATE", section=OUTPUT,
+        help="Names of the outputs, from {content} {stem} {command} {model} {seed} {mix_seed} {index} {face}.",
+    )  # fmt: skip
+
+    @property
+    def template(self) -> str:
+        """The template of the outputs' names; a random style has no name of its own."""
+        return "{stem}" if self.samples and self.name == NAME else self.name
+
+    def name_fields(self, inputs: Sequence[str]) -> dict[str, str]:
+        """The name of the content."""
+        return {"content": Path(inputs[0]).stem}
 
     def subjects(self, inputs: Sequence[str]) -> Sequence[str]:
         """The styles, each of which gives an output; with random styles the content."""
@@ -81,10 +99,9 @@ class MixOptions(FaceOptions):
         batch = ENCODER_INPUTS[self.kind].batch
         if self.samples:
             return Task(preparer=preparer, encoder_batch=batch, change=given_codes)
-        mixed = RowsOfStyle(
-            self._read_content(preparer, inputs[0]), chosen_layers(self, model.installed), self.mix_alpha
-        )
-        return Task(preparer=preparer, encoder_batch=batch, change=mixed)
+        content = self._read_content(preparer, inputs[0])
+        mixed = RowsOfStyle(content, chosen_layers(self, model.installed), self.mix_alpha)
+        return Task(preparer=preparer, encoder_batch=batch, change=mixed, content=content)
 
     def recipe(self, installed: InstalledModel, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
         """The content, and which of its rows become the style's; random styles are in the recipe of every task."""

@@ -6,7 +6,7 @@ Both fronts stand on it: the session, which is given pictures in memory, and the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +37,17 @@ class Translator:
 
     def __init__(self, task: Task, engine: Engine, *, styles: Styles | None, noise: NoiseMode) -> None:
         self.task, self.engine, self.styles, self.noise = task, engine, styles, noise
+
+    def pictured(self, prepared: Prepared) -> Prepared:
+        """A latent with the picture that its codes stand for, for comparisons; anything else as it is."""
+        if prepared.codes is None or prepared.target is not None:
+            return prepared
+        import torch
+
+        from pixel2style2pixel_cli.engine.codes import Codes
+
+        codes = Codes(torch.from_numpy(prepared.codes)[None].to(self.engine.device, self.engine.dtype))
+        return replace(prepared, target=to_uint8(self.engine.draw(codes, "fixed"))[0])
 
     def encode(self, prepared: Sequence[Prepared]) -> Codes:
         """Codes (B, N, D) of encoder inputs, with the task's own change, before any style is mixed in."""

@@ -14,6 +14,7 @@ from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec, rea
 
 METADATA_KEY = "p2s2p"  # of weights and latents alike
 METADATA_SCHEMA = 1
+_MOST_NUMBERS = 1 << 62
 LARGEST_HEADER = 100_000_000  # bytes, the limit of the safetensors library
 
 _AGAIN = "copy the file again"
@@ -127,4 +128,9 @@ def _end(name: str, tensor: Mapping[str, Any]) -> int:
         raise ValueError(f"the place or shape of {name!r} is impossible")
     if not isinstance(tensor["dtype"], str):
         raise TypeError(f"the number type of {name!r} is not text")
+    count = 1
+    for side in shape:  # never all of them at once: 64 large ones make a number of 1,200 digits
+        count = min(count * side, _MOST_NUMBERS)
+    if count > 2 * max(end - start, 1) and 0 not in shape:  # the smallest numbers have 4 bits
+        raise ValueError(f"{name!r} has more numbers than its {end - start} bytes hold")
     return int(end)

@@ -6,12 +6,11 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pixel2style2pixel_cli.errors import InputError, check_shape, in_one_line, reading
 from pixel2style2pixel_cli.files.atomic import write_atomic
 from pixel2style2pixel_cli.files.paths import display
-from pixel2style2pixel_cli.files.strict_json import parse_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +23,7 @@ LATENT_SUFFIX = ".safetensors"
 _TENSORS: dict[Space, str] = {"W+": "w_plus", "W": "w", "Z": "z"}
 _MARK, _SCHEMA = "p2s2p", "latent 1"
 _LARGEST = 64 << 20  # bytes; the codes of one face take about 40 kB, so more is some other file
+_LARGEST_CODE = 1e6  # far beyond any edit, and far below what overflows in a generator
 _MAKE_IT = "make it with p2s2p invert --save-latents"
 
 
@@ -142,15 +142,16 @@ def _check_codes(codes: NDArray[np.float32], space: Space, shown: str) -> None:
         raise InputError(f"{shown} has codes of kind {found}, expected float32 rows of {space}", _MAKE_IT)
     if not np.isfinite(codes).all():
         raise InputError(f"{shown} has codes that are not finite numbers", _MAKE_IT)
+    if (largest := float(np.abs(codes).max())) > _LARGEST_CODE:
+        raise InputError(f"{shown} has codes as large as {largest:.3g}, those of faces are below 100", _MAKE_IT)
 
 
 def _parse_matrix(text: str | None, shown: str) -> list[list[float]] | None:
     if text is None:
         return None
     try:
-        rows: Any = parse_json(text)
-        matrix = [[float(value) for value in row] for row in rows]
-    except (ValueError, TypeError, OverflowError) as error:
+        matrix = [[float(value) for value in row] for row in json.loads(text)]
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"{shown} has an alignment matrix that cannot be read", _MAKE_IT) from error
     if [len(row) for row in matrix] != [3, 3, 3] or not all(math.isfinite(v) for row in matrix for v in row):
         raise InputError(f"{shown} has an alignment matrix that is not 3 x 3 numbers", _MAKE_IT)

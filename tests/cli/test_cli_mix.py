@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
 
@@ -73,10 +74,10 @@ def test_styles_from_a_folder_are_pictures_and_latents(real: Call, folder: Path,
     for size in ("1", "4"):
         result = real("mix", "a.png", "styles", *NEVER, "-o", size, "--grid", "sheet", "--batch-size", size, "--json")
         assert result.code == 0 and (result.rows[-1]["ok"], result.rows[-1]["ignored"]) == (2, 1)
-    assert set(contents(folder / "1")) == {"b.png", "c.png", "sheet.png"}
+    assert set(contents(folder / "1")) == {"a_x_b.png", "a_x_c.png", "sheet.png"}
     assert contents(folder / "1") == contents(folder / "4")
     assert real("mix", "a.png", "c.png", *NEVER, "-o", "alone.png").code == 0
-    assert np.array_equal(pixels(folder / "alone.png"), pixels(folder / "1" / "c.png"))
+    assert np.array_equal(pixels(folder / "alone.png"), pixels(folder / "1" / "a_x_c.png"))
 
 
 def test_the_same_seed_is_the_same_style_for_every_input(
@@ -102,8 +103,38 @@ def test_whatever_a_latent_cannot_have_is_left_out(real: Call, folder: Path, fac
     assert result.code == 0, result.err
     assert [row["aligned"] for row in result.rows[:-1]] == [True, False]
     endings = ("", "_pair", "_input", "_crop", "_landmarks")
-    assert set(contents(folder / "out")) == {f"{name}{end}.png" for name in ("two", "b") for end in endings}
-    assert Image.open("out/two.png").size == (360, 200) and Image.open("out/b.png").size == (32, 32)
+    assert set(contents(folder / "out")) == {f"a_x_{name}{end}.png" for name in ("two", "b") for end in endings}
+    assert Image.open("out/a_x_two.png").size == (360, 200) and Image.open("out/a_x_b.png").size == (32, 32)
+
+
+def test_names_come_from_content_and_style(real: Call, folder: Path, faces: dict[str, np.ndarray]) -> None:
+    for name, expected in (("{stem}", "b"), ("{content}-{stem}-{index:02d}", "a-b-00"), ("{content}.png", "a")):
+        assert real("mix", "a.png", "b.png", *NEVER, "-o", f"in-{expected}", "--name", name).code == 0
+        assert set(contents(folder / f"in-{expected}")) == {f"{expected}.png"}
+    assert real("mix", "latents/a.safetensors", "--mix-seed", "2", "-o", "random").code == 0
+    assert set(contents(folder / "random")) == {"a_mix2.png"}
+    same = real("mix", "a.png", "b.png", "latents/b.safetensors", *NEVER, "-q")
+    assert same.code == 2 and "would both be written to p2s2p-out/mix/a_x_b.png" in same.problems[0][0]
+    other = real("invert", "a.png", *NEVER, "--name", "{content}", "-q")
+    assert other.code == 2 and "unknown field {content}" in other.problems[0][0]
+
+
+def test_comparisons_show_content_style_and_result(real: Call, folder: Path, faces: dict[str, np.ndarray]) -> None:
+    made: list[dict[str, bytes]] = []
+    for content in ("a.png", "latents/a.safetensors"):
+        for grid in ("pair", "row", "sheet"):
+            out = f"{Path(content).suffix[1:]}-{grid}"
+            assert real("mix", content, "b.png", *NEVER, "-o", out, "--grid", grid).code == 0
+            made.append(contents(folder / out))
+    names = ["a_x_b_pair.png", "a_x_b_row.png", "sheet.png"]
+    for number, files in enumerate(made):
+        picture = Image.open(io.BytesIO(files[names[number % 3]])).convert("RGB")
+        assert 3 * 192 < picture.width < 3.4 * 192, "three pictures side by side"
+    photographed, coded = (np.asarray(Image.open(io.BytesIO(files["a_x_b_pair.png"]))) for files in (made[0], made[3]))
+    assert photographed.shape == coded.shape
+    third = coded.shape[1] // 3
+    assert coded[40:150, 40 : third - 10].std() > 10, "the content is drawn from its code"
+    assert not np.array_equal(photographed[:150, :third], coded[:150, :third])
 
 
 def foreign_latent(real: Call, path: Path) -> Path:
@@ -115,7 +146,7 @@ def foreign_latent(real: Call, path: Path) -> Path:
 def test_a_foreign_latent_as_style_fails_alone(real: Call, folder: Path, faces: dict[str, np.ndarray]) -> None:
     foreign_latent(real, folder / "toon.safetensors")
     result = real("mix", "a.png", "b.png", "toon.safetensors", "c.png", *NEVER, "-o", "out", "-q")
-    assert result.code == 3 and set(contents(folder / "out")) == {"b.png", "c.png"}
+    assert result.code == 3 and set(contents(folder / "out")) == {"a_x_b.png", "a_x_c.png"}
     ((error, hint),) = result.problems
     assert "toon.safetensors belongs to generator " in error and "this model has generator " in error
     assert "use the model it was made with" in hint
@@ -187,7 +218,10 @@ def test_one_row_of_w_stands_for_all(real: Call, folder: Path, faces: dict[str, 
         (["mix", "-", "b.png"], "the content is one picture or latent, not -"),
         (["mix", "@list.txt", "b.png"], "the content is one picture or latent, not @list.txt"),
         (["mix", "a.png", "b.png", "-o", "a.png", "--overwrite"], "the output a.png is an input"),
-        (["mix", "a.png", "in/a.png", "-o", ".", "--overwrite"], "the output ./a.png is the input a.png"),
+        (
+            ["mix", "a.png", "in/a.png", "-o", ".", "--overwrite", "--name", "{stem}"],
+            "the output ./a.png is the input a.png",
+        ),
         (["invert", "a.png", "--mix-layers", "4-"], "--mix-layers without a style to mix in"),
         (["seg2face", "a.png", "--mix-alpha", "0.5"], "--mix-alpha without a style to mix in"),
         (["superres", "a.png", "--mix-truncation", "0.5", "--mix-alpha", "0"], "--mix-alpha and --mix-truncation with"),
@@ -246,6 +280,6 @@ def test_faces_are_found_in_content_and_style(real: Call, folder: Path) -> None:
     Image.new("RGB", (80, 80), (90, 120, 90)).save(folder / "none.png")
     result = real("mix", FACES[0], "two.png", "none.png", "-o", "out", "--face", "all", "--json")
     assert result.code == 3 and [row["status"] for row in result.rows[:-1]] == ["ok", "ok", "no_face"]
-    assert set(contents(folder / "out")) == {"two_face0.png", "two_face1.png"}
+    assert set(contents(folder / "out")) == {f"{FACES[0].stem}_x_two_face{n}.png" for n in (0, 1)}
     empty = real("mix", "none.png", FACES[0], "-o", "other", "-q")
     assert empty.code == 3 and not (folder / "other").exists()

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from pixel2style2pixel_cli.errors import ShapeError, UsageError
 from pixel2style2pixel_cli.files import sheet as sheet_module
-from pixel2style2pixel_cli.files.sheet import pair_image, row_image, sheet_image
+from pixel2style2pixel_cli.files.sheet import row_image, sheet_image
 
 RED, BLUE = (200, 0, 0), (0, 0, 200)
 
@@ -27,7 +27,7 @@ def ink_below(image: NDArray[np.uint8], top: int) -> int:
 
 
 def test_pair_keeps_pixels_and_brings_heights_together() -> None:
-    pair = pair_image(flat(RED, 256, 256), flat(BLUE, 128, 64))
+    pair = row_image([flat(RED, 256, 256), flat(BLUE, 128, 64)], labels=("input", "output"))
     assert pair.dtype == np.uint8
     left, right = box(pair, RED), box(pair, BLUE)
     assert left[2:] == (256, 256)
@@ -41,8 +41,8 @@ def test_pair_keeps_pixels_and_brings_heights_together() -> None:
 
 
 def test_unlabelled_pair_is_smaller() -> None:
-    bare = pair_image(flat(RED), flat(BLUE), labels=("", ""))
-    labelled = pair_image(flat(RED), flat(BLUE))
+    bare = row_image([flat(RED), flat(BLUE)])
+    labelled = row_image([flat(RED), flat(BLUE)], labels=("input", "output"))
     assert bare.shape[1] == labelled.shape[1]
     assert bare.shape[0] == labelled.shape[0] - 26  # one line of 16 pixel text
 
