@@ -39,7 +39,7 @@ def write_together(files: Sequence[tuple[Path, bytes]], *, may_replace: Callable
     processes do: TakenError otherwise. After a failure of any kind those that were created are gone again. Missing
     parent folders are made. Raises OutputError for every reason the operating system gives.
     """
-    parts = [_part_path(path) for path, _ in files]
+    parts = [hidden_beside(path, PART_SUFFIX) for path, _ in files]
     created: list[Path] = []
     path = Path()
     try:
@@ -103,18 +103,29 @@ def _is_same(part: Path, path: Path) -> bool:
 
 def remove_abandoned(folders: Iterable[Path]) -> None:
     """Delete what killed processes of this machine left half-written in these folders, not in those below them."""
-    if sys.platform == "win32":
-        return  # no way to ask for a process that does not end it
-    mine = re.compile(rf"\..*\.{re.escape(_host())}-(\d+)-[0-9a-f]{{8}}{re.escape(PART_SUFFIX)}")
     for folder in folders:
-        try:
-            parts = [(match, entry) for entry in os.scandir(folder) if (match := mine.fullmatch(entry.name))]
-        except OSError:
-            continue
-        for match, entry in parts:
-            if not _is_running(int(match[1])):
-                with contextlib.suppress(OSError):
-                    Path(entry.path).unlink()
+        for part, _ in abandoned_in(folder, PART_SUFFIX):
+            with contextlib.suppress(OSError):
+                part.unlink()
+
+
+def hidden_beside(path: Path, ending: str) -> Path:
+    """A new hidden name in the folder of ``path``, within the length that file systems take; it says whose it is."""
+    mark = f".{_host()}-{os.getpid()}-{secrets.token_hex(4)}{ending}"
+    kept = os.fsencode(path.name)[: 250 - len(mark)].decode("utf-8", "ignore")
+    return path.with_name(f".{kept}{mark}")
+
+
+def abandoned_in(folder: Path, ending: str) -> list[tuple[Path, str]]:
+    """What ``hidden_beside`` named in a folder for processes of this machine that have ended, with the names beside."""
+    if sys.platform == "win32":
+        return []  # no way to ask for a process that does not end it
+    mine = re.compile(rf"\.(.*)\.{re.escape(_host())}-(\d+)-[0-9a-f]{{8}}{re.escape(ending)}")
+    try:
+        found = [(Path(entry.path), mine.fullmatch(entry.name)) for entry in os.scandir(folder)]
+    except OSError:
+        return []
+    return [(path, match[1]) for path, match in found if match is not None and not _is_running(int(match[2]))]
 
 
 def _is_running(process: int) -> bool:
@@ -130,13 +141,6 @@ def _is_running(process: int) -> bool:
 def _host() -> str:
     """This machine's name, as far as it may stand in a file's: several machines may write to one folder."""
     return re.sub(r"[^A-Za-z0-9]", "", platform.node())[:32]
-
-
-def _part_path(path: Path) -> Path:
-    """A new hidden name in the same folder, within the length that file systems take."""
-    mark = f".{_host()}-{os.getpid()}-{secrets.token_hex(4)}{PART_SUFFIX}"
-    kept = os.fsencode(path.name)[: 250 - len(mark)].decode("utf-8", "ignore")
-    return path.with_name(f".{kept}{mark}")
 
 
 def _write_synced(part: Path, data: bytes) -> None:

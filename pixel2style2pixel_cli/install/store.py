@@ -6,9 +6,7 @@ import contextlib
 import dataclasses
 import errno
 import json
-import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +16,14 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from pixel2style2pixel_cli.errors import OutputError, UsageError
+from pixel2style2pixel_cli.files.atomic import PART_SUFFIX, hidden_beside
 from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec
 from pixel2style2pixel_cli.weights.header import METADATA_SCHEMA
 from pixel2style2pixel_cli.weights.read import require_finite
 from pixel2style2pixel_cli.weights.write import save_weights
 from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, Role
 from pixel2style2pixel_cli.zoo.find import require_space
+from pixel2style2pixel_cli.zoo.recover import OLD_SUFFIX, recover_models
 from pixel2style2pixel_cli.zoo.verify import INSTALL_RECORD, sha256_file
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -111,9 +111,8 @@ def _bytes_of(parts: Sequence[Part]) -> int:
 @contextlib.contextmanager
 def _replaced_folder(destination: Path, needed: int) -> Iterator[Path]:
     """A new folder beside ``destination`` that takes its place when the block ends well, and vanishes otherwise."""
-    mark = f"{os.getpid()}-{secrets.token_hex(4)}"
-    folder = destination.with_name(f".{destination.name}.{mark}.part")
-    old = destination.with_name(f".{destination.name}.{mark}.old")
+    folder, old = hidden_beside(destination, PART_SUFFIX), hidden_beside(destination, OLD_SUFFIX)
+    recover_models(destination.parent)
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         require_space(destination.parent, needed)
@@ -134,13 +133,14 @@ def _replaced_folder(destination: Path, needed: int) -> Iterator[Path]:
 
 def uninstall(folder: Path) -> int:
     """Remove an installed model's folder and return its size in bytes; OutputError leaves all of it in place."""
-    old = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.old")
+    gone = hidden_beside(folder, PART_SUFFIX)  # not to be recovered where a kill leaves some of it
+    recover_models(folder.parent)
     try:
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        folder.rename(old)
+        folder.rename(gone)
     except OSError as error:
         raise OutputError(f"{folder} cannot be removed: {error.strerror}", "close what uses it, then repeat") from error
-    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(gone, ignore_errors=True)
     return size
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pixel2style2pixel_cli.errors import MissingError, OutputError, P2S2PError, UsageError
 from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, load_card
+from pixel2style2pixel_cli.zoo.recover import recover_models
 
 PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 DISTRIBUTION = "pixel2style2pixel-cli"
@@ -130,5 +131,7 @@ def find_named(name: str) -> Card:
 
 
 def _parents() -> tuple[Path, Path]:
-    """Where folders with cards lie: the zoo, and what the user imported."""
-    return zoo_folder(), home_folder() / "models"
+    """Where folders with cards lie: the zoo, and what the user imported, made whole where a process was killed."""
+    own = home_folder() / "models"
+    recover_models(own)
+    return zoo_folder(), own

@@ -6,6 +6,8 @@ import dataclasses
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from pixel2style2pixel_cli.weights import write as writing
 from pixel2style2pixel_cli.weights.digest import tensor_digest
 from pixel2style2pixel_cli.zoo.cards import load_card
 from pixel2style2pixel_cli.zoo.choose import choose_model
-from pixel2style2pixel_cli.zoo.find import find_card, install_folder
+from pixel2style2pixel_cli.zoo.find import find_card, install_folder, list_cards
 from pixel2style2pixel_cli.zoo.resolve import resolve
 from pixel2style2pixel_cli.zoo.verify import sha256_file
 
@@ -296,6 +298,38 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     torch.save({"g_ema": state, "latent_avg": torch.ones(16)}, tmp_path / "g.pt")
     error = refused("gen", tmp_path / "g.pt", IntegrityError)
     assert "1 of the 1 numbers of conv_first.noise_strength" in error.message and leftovers() == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no way to ask for a process that does not end it")
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_kill_at_any_rename_costs_nothing(
+    published: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, renames: int
+) -> None:
+    """Before the first rename, between the two, and before the old model is deleted."""
+    import_model("mine", published)
+    before = {path.name: path.read_bytes() for path in install_folder("mine").iterdir()}
+    script = (
+        "import os, pathlib, sys\n"
+        "from pixel2style2pixel_cli.install.adopt import import_model\n"
+        "rename, left = pathlib.Path.rename, [int(sys.argv[2])]\n"
+        "def renamed(self, target):\n"
+        "    if left[0] == 0: os._exit(9)\n"
+        "    left[0] -= 1\n"
+        "    done = rename(self, target)\n"
+        "    if int(sys.argv[2]) == 2 and left[0] == 0: os._exit(9)\n"
+        "    return done\n"
+        "pathlib.Path.rename = renamed\n"
+        "import_model('mine', pathlib.Path(sys.argv[1]))\n"
+    )
+    root = Path(__file__).parents[3]
+    command = [sys.executable, "-c", script, str(published), str(renames)]
+    killed = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(root)}, check=False)
+    assert killed.returncode == 9 and len(leftovers()) == 2
+    assert install_folder("mine").exists() == (renames != 1)
+    assert find_card("mine").name == "mine"
+    assert [card.name for card in list_cards() if card.folder == install_folder("mine")] == ["mine"]
+    assert leftovers() == ["mine"]
+    assert {path.name: path.read_bytes() for path in install_folder("mine").iterdir()} == before
 
 
 def test_a_home_that_cannot_be_written(tmp_path: Path, published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
