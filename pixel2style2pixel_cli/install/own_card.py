@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pixel2style2pixel_cli.convert.psp import Converted
-from pixel2style2pixel_cli.inputs.kinds import InputKind
+from pixel2style2pixel_cli.inputs.kinds import kind_of_task, task_of_channels
 from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec
-from pixel2style2pixel_cli.zoo.cards import Card, InputRule, mixing_layers
+from pixel2style2pixel_cli.zoo.cards import Card, InputRule, mixing_layers, with_mixing
 
 OWN_RANK = 10  # above the bundled models, below the published ones
 UNKNOWN_LICENCE = "unknown"
@@ -21,29 +21,24 @@ TASKS = {
     "celebs_sketch_to_face": "sketch2face",
     "celebs_seg_to_face": "seg2face",
 }
-# What an encoder does, as far as the number of its input channels tells.
-TASKS_BY_CHANNELS = {1: "sketch2face", 3: "invert", 4: "inpaint", 19: "seg2face"}
-INPUT_KINDS: dict[str, InputKind] = {
-    "sketch2face": "sketch", "seg2face": "labels", "superres": "lowres", "inpaint": "masked"
-}  # fmt: skip
 
 
 def own_card(folder: Path, converted: Converted, file_name: str) -> Card:
     """The card of a checkpoint that the user named; what it does is read off its options and its input channels."""
     task = None
     if converted.encoder_spec is not None:
-        by_channels = TASKS_BY_CHANNELS.get(converted.encoder_spec.input_channels)
+        by_channels = task_of_channels(converted.encoder_spec.input_channels)
         task = TASKS.get(converted.dataset or "", by_channels)
     return Card(
         name=folder.name,
         title=f"imported from {file_name}",
-        tasks=_with_mixing(task),
+        tasks=with_mixing(task),
         rank=OWN_RANK,
         licence=UNKNOWN_LICENCE,
         commercial_ok=False,
         encoder=converted.encoder_spec,
         generator=converted.generator_spec,
-        input=InputRule.of(INPUT_KINDS.get(task or "", "photo")),
+        input=InputRule.of(kind_of_task(task)),
         mixing_layers=mixing_layers(converted.generator_spec.n_styles),
         weights=(),
         folder=folder,
@@ -69,23 +64,18 @@ def generator_card(folder: Path, spec: GeneratorSpec, title: str, licence: str, 
 
 def encoder_card(folder: Path, spec: EncoderSpec, generator_model: str, rows: int, title: str, licence: str) -> Card:
     """The card of an encoder of the user's own, for a generator that is installed under another name."""
-    task = TASKS_BY_CHANNELS.get(spec.input_channels)
+    task = task_of_channels(spec.input_channels)
     return Card(
         name=folder.name,
         title=title,
-        tasks=_with_mixing(task),
+        tasks=with_mixing(task),
         rank=OWN_RANK,
         licence=licence,
         commercial_ok=licence == FREE_LICENCE,
         encoder=spec,
         generator_model=generator_model,
-        input=InputRule.of(INPUT_KINDS.get(task or "", "photo")),
+        input=InputRule.of(kind_of_task(task)),
         mixing_layers=mixing_layers(rows),
         weights=(),
         folder=folder,
     )
-
-
-def _with_mixing(task: str | None) -> tuple[str, ...]:
-    """The tasks of an encoder: one that inverts photographs can mix them too."""
-    return ("invert", "mix") if task == "invert" else () if task is None else (task,)

@@ -85,7 +85,7 @@ class MixOptions(FaceOptions):
 
     def make_task(self, model: Model, inputs: Sequence[Source]) -> Task:
         """Photographs and latents; each style's rows into the content."""
-        from pixel2style2pixel_cli.engine.encoder_input import ENCODER_INPUTS
+        from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS
         from pixel2style2pixel_cli.tasks.base import RunOptions, Task
         from pixel2style2pixel_cli.tasks.latent import CodePreparer, given_codes
         from pixel2style2pixel_cli.tasks.photo import photo_preparer
@@ -96,7 +96,7 @@ class MixOptions(FaceOptions):
         preparer = CodePreparer(
             photos=photos, generator=model.generator_digest, rows=spec.n_styles, width=spec.style_dim
         )
-        batch = ENCODER_INPUTS[self.kind].batch
+        batch = INPUT_KINDS[self.kind].batch
         if self.samples:
             return Task(preparer=preparer, encoder_batch=batch, change=given_codes)
         content = self._read_content(preparer, inputs[0])

@@ -145,10 +145,10 @@ def photo_task(
     finish: Callable[[Prepared, Pixels], Pixels] | None = None,
 ) -> Task:
     """A task on the faces of photographs."""
-    from pixel2style2pixel_cli.engine.encoder_input import ENCODER_INPUTS
+    from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS
 
     preparer = photo_preparer(options, model, needs_target=RunOptions.of(options).needs_target, change=change)
-    batch = ENCODER_INPUTS[options.kind].batch
+    batch = INPUT_KINDS[options.kind].batch
     return Task(preparer=preparer, encoder_batch=batch, change=change_codes, finish=finish)
 
 

@@ -49,7 +49,7 @@ class Seg2FaceOptions(TaskOptions):
 
     def make_task(self, model: Model, inputs: Sequence[Source]) -> Task:
         """Label maps in the named schema, brought to the model's."""
-        from pixel2style2pixel_cli.engine.encoder_input import label_batch
+        from pixel2style2pixel_cli.inputs.kinds import label_batch
         from pixel2style2pixel_cli.inputs.labels import class_table, find_schema
         from pixel2style2pixel_cli.tasks.base import Task
 

@@ -46,7 +46,7 @@ class Sketch2FaceOptions(TaskOptions):
 
     def make_task(self, model: Model, inputs: Sequence[Source]) -> Task:
         """Drawings, or photographs that become drawings."""
-        from pixel2style2pixel_cli.engine.encoder_input import sketch_batch
+        from pixel2style2pixel_cli.inputs.kinds import sketch_batch
         from pixel2style2pixel_cli.tasks.base import Task
 
         return Task(preparer=self._preparer(model), encoder_batch=sketch_batch)

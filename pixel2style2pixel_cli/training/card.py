@@ -8,24 +8,15 @@ from pathlib import Path
 
 from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.files.atomic import write_atomic
-from pixel2style2pixel_cli.inputs.kinds import InputKind
+from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS
 from pixel2style2pixel_cli.networks.specs import GeneratorSpec
 from pixel2style2pixel_cli.training.config import EncoderTraining
 from pixel2style2pixel_cli.training.export import LICENCE
 from pixel2style2pixel_cli.weights.header import read_weight_header
 from pixel2style2pixel_cli.zoo.card_text import card_text
-from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, InputRule, WeightFile, mixing_layers
+from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, InputRule, WeightFile, mixing_layers, with_mixing
 from pixel2style2pixel_cli.zoo.find import card_folders
 from pixel2style2pixel_cli.zoo.resolve import InstalledModel, locate
-
-# What an encoder that reads a kind of input is for; of photographs, what it learnt to draw says it.
-TASKS: dict[InputKind, tuple[str, ...]] = {
-    "photo": ("invert", "mix"),
-    "sketch": ("sketch2face",),
-    "labels": ("seg2face",),
-    "lowres": ("superres",),
-    "masked": ("inpaint",),
-}
 
 
 def write_generator_card(folder: Path, spec: GeneratorSpec) -> None:
@@ -40,7 +31,8 @@ def write_encoder_card(folder: Path, config: EncoderTraining, generator: Path, l
     moved, and the run it came from be deleted.
     """
     data = config.task
-    tasks = ("frontalize",) if data.kind == "photo" and data.target != "photo" else TASKS[data.kind]
+    turned = data.kind == "photo" and data.target != "photo"  # of photographs, what was learnt to draw says it
+    tasks = with_mixing("frontalize" if turned else INPUT_KINDS[data.kind].task)
     header = read_weight_header(generator)
     card = replace(
         _card(folder, f"encoder for {tasks[0]}", header.generator_spec()),

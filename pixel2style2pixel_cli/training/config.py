@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pixel2style2pixel_cli.errors import UsageError
-from pixel2style2pixel_cli.inputs.kinds import InputKind
+from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS, InputKind
 from pixel2style2pixel_cli.networks.specs import DiscriminatorSpec, EncoderSpec, GeneratorSpec
 
 T = TypeVar("T")
@@ -262,6 +262,13 @@ class TaskData:
     kind: InputKind = "photo"
     target: Literal["photo", "frontal", "flips"] = "photo"
     heads: Literal["trained", "kept"] = "trained"
+
+    def __post_init__(self) -> None:
+        if self.kind not in INPUT_KINDS:
+            raise UsageError(
+                f"task.kind is {self.kind!r}, expected one of {', '.join(INPUT_KINDS)}",
+                "correct it, or leave it to --task",
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

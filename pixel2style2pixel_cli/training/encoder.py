@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.engine.encoder_input import ENCODER_INPUTS
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.files.pixels import to_uint8
+from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS
 from pixel2style2pixel_cli.losses import pixel
 from pixel2style2pixel_cli.losses.features import feature_distance, inner_face, whole
 from pixel2style2pixel_cli.losses.identity import IdentityLoss
@@ -256,7 +256,7 @@ def fit_channels(weight_OIKK: Tensor, like_OJKK: Tensor) -> Tensor:
 
 def check_size(config: EncoderTraining, generator: Generator) -> None:
     """Raise UsageError for an encoder of other channels than its inputs, or of larger pictures than are drawn."""
-    size, channels = generator.spec.resolution, ENCODER_INPUTS[config.task.kind].channels
+    size, channels = generator.spec.resolution, INPUT_KINDS[config.task.kind].channels
     if config.encoder.input_channels != channels:
         raise UsageError(
             f"inputs of kind {config.task.kind} have {channels} channels, the encoder takes "

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, TypeVar, cast, get_args
 
 from pixel2style2pixel_cli.errors import MissingError, UsageError
-from pixel2style2pixel_cli.inputs.kinds import InputKind
+from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS, InputKind
 from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec, read_spec
 
 CARD_FILE = "model.toml"
@@ -28,7 +28,6 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LARGEST_CARD = 1 << 20  # bytes
 MOST_STEPS = 100_000
 ALIGNMENTS = Literal["ffhq", "none"]
-DRAWN: tuple[InputKind, ...] = ("sketch", "labels")  # kinds of input that show no photographed face
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -96,14 +95,13 @@ class InputRule:
     @property
     def has_faces(self) -> bool:
         """Whether photographs for the model are searched for faces; "none" of a drawing is said of the drawing."""
-        return self.align == "ffhq" or self.kind in DRAWN
+        return self.align == "ffhq" or INPUT_KINDS[self.kind].drawn
 
     @classmethod
     def of(cls, kind: InputKind) -> InputRule:
         """The rule of a face model that reads this kind: drawings and label maps are taken as they are."""
-        return cls(
-            kind=kind, align="none" if kind in DRAWN else "ffhq", schema="celebamask-19" if kind == "labels" else None
-        )
+        row = INPUT_KINDS[kind]
+        return cls(kind=kind, align="none" if row.drawn else "ffhq", schema=row.schema)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -183,7 +181,11 @@ class _Table:
 
     def choice(self, key: str, options: object, default: str | None = None) -> str:
         """A text that must be one of a Literal's values."""
-        value, known = self.take(key, str, default), cast(tuple[str, ...], get_args(options))
+        return self.one_of(key, cast(tuple[str, ...], get_args(options)), default)
+
+    def one_of(self, key: str, known: tuple[str, ...], default: str | None = None) -> str:
+        """A text that must be one of the known ones."""
+        value = self.take(key, str, default)
         if value and value not in known:
             self.problems.append(f"{self.where}{key} is {value!r}, expected one of {', '.join(known)}")
         return value if value in known else known[0]
@@ -290,7 +292,7 @@ def _parse_card(top: _Table, folder: Path) -> Card:
         heads_model=top.model("heads_model"),
         generator_model=top.model("generator_model"),
         input=InputRule(
-            kind=cast(InputKind, rule.choice("kind", InputKind, "photo")),
+            kind=rule.one_of("kind", tuple(INPUT_KINDS), "photo"),
             align=cast(ALIGNMENTS, rule.choice("align", ALIGNMENTS, "ffhq")),
             schema=rule.maybe("schema", str),
         ),
@@ -354,6 +356,11 @@ def _parse_source(row: _Table) -> Source:
     )
     row.finish()
     return source
+
+
+def with_mixing(task: str | None) -> tuple[str, ...]:
+    """The tasks of an encoder: one that inverts photographs can mix them too."""
+    return ("invert", "mix") if task == "invert" else () if task is None else (task,)
 
 
 def mixing_layers(rows: int) -> str:

@@ -17,9 +17,9 @@ from pixel2style2pixel_cli.convert.names import publish
 from pixel2style2pixel_cli.convert.nvidia import nvidia_to_rosinality
 from pixel2style2pixel_cli.convert.psp import encoder_rows
 from pixel2style2pixel_cli.convert.rosinality import publish_generator
-from pixel2style2pixel_cli.engine.encoder_input import ENCODER_INPUTS
 from pixel2style2pixel_cli.engine.loading import load_generator, load_model
 from pixel2style2pixel_cli.files.pixels import to_uint8
+from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS
 from pixel2style2pixel_cli.inputs.masked import blank
 from pixel2style2pixel_cli.inputs.sketch import sketchify
 from pixel2style2pixel_cli.networks.registry import build_encoder
@@ -174,7 +174,7 @@ def test_bundled_encoder_runs_in_both_precisions(card: Card) -> None:
         model = load_model(resolve(card), CPU, dtype)
         side = model.encoder_spec.input_size
         picture = np.asarray(face.resize((side, side), Image.Resampling.BILINEAR))
-        codes = model.encoder(ENCODER_INPUTS[card.input.kind].batch([encoder_input(card, picture)]).to(dtype))
+        codes = model.encoder(INPUT_KINDS[card.input.kind].batch([encoder_input(card, picture)]).to(dtype))
         results.append(to_uint8(model.generator(codes, "fixed"))[0].astype(int))
     exact, rough = results
     goal = np.asarray(face.resize(exact.shape[1::-1], Image.Resampling.BILINEAR)).astype(int)

@@ -15,9 +15,9 @@ from tiny_runs import CPU, ENCODER, GENERATOR, INVERSION, RUN, SIDE, Z, disc
 from torch import Tensor
 
 from pixel2style2pixel_cli import api
-from pixel2style2pixel_cli.engine.encoder_input import ENCODER_INPUTS
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.files.image import encode_image
+from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS
 from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.specs import EncoderSpec
@@ -37,7 +37,7 @@ from pixel2style2pixel_cli.training.inputs import make_inputs, show_inputs
 from pixel2style2pixel_cli.weights.digest import tensor_digest
 from pixel2style2pixel_cli.weights.write import weight_metadata
 
-KINDS = tuple(ENCODER_INPUTS)
+KINDS = tuple(INPUT_KINDS)
 TAUGHT = EncoderLosses(l2=1.0, lpips=0.0, id=0.0, code=1.0)
 
 
@@ -75,7 +75,7 @@ def png_of(labels: np.ndarray) -> bytes:
 
 
 def config_of(kind: str, target: str = "photo", **changes: Any) -> EncoderTraining:
-    spec = dataclasses.replace(ENCODER, input_channels=ENCODER_INPUTS[kind].channels)
+    spec = dataclasses.replace(ENCODER, input_channels=INPUT_KINDS[kind].channels)
     return dataclasses.replace(
         INVERSION,
         encoder=spec,
@@ -119,7 +119,7 @@ def test_every_preset_can_be_built(name: str) -> None:
     config = load_training(EncoderTraining, "encoder", name, {})
     task = name.split("-", 1)[1]
     assert task in TRAINED
-    assert config.encoder.input_channels == ENCODER_INPUTS[config.task.kind].channels
+    assert config.encoder.input_channels == INPUT_KINDS[config.task.kind].channels
     assert config.run.log_every % config.losses.draw_every == 0 or config.run.steps % config.losses.draw_every == 0
     with torch.device("meta"):
         build_encoder(config.encoder, 12 if name.startswith("mini") else 18, 512)
@@ -157,7 +157,7 @@ def test_what_each_kind_is_fed(labelled: Path) -> None:
     for kind in KINDS:
         torch.manual_seed(0)
         fed[kind] = make_inputs(kind, batch, SIDE, plain)
-        assert fed[kind].shape == (4, ENCODER_INPUTS[kind].channels, SIDE, SIDE), kind
+        assert fed[kind].shape == (4, INPUT_KINDS[kind].channels, SIDE, SIDE), kind
         assert show_inputs(fed[kind], kind, 16).shape == (4, 3, 16, 16)
     assert torch.equal(fed["photo"], batch.image)
     assert batch.labels is not None
@@ -175,7 +175,7 @@ def test_what_each_kind_is_fed(labelled: Path) -> None:
 
 
 def test_large_pictures_are_degraded_at_the_published_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pixel2style2pixel_cli.training import inputs
+    from pixel2style2pixel_cli.inputs import lowres
 
     seen: list[tuple[int, int]] = []
 
@@ -183,7 +183,7 @@ def test_large_pictures_are_degraded_at_the_published_size(monkeypatch: pytest.M
         seen.append(picture.shape[:2])
         return picture
 
-    monkeypatch.setattr(inputs, "degrade", degrade)
+    monkeypatch.setattr(lowres, "degrade", degrade)
     for side in (512, 64):
         make_inputs("lowres", Batch(torch.zeros(1, 3, side, side), None, torch.ones(1)), 32, Augmentation())
     assert seen == [(256, 256), (64, 64)]
