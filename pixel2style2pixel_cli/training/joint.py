@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import OnEvent
 from pixel2style2pixel_cli.files.pixels import to_uint8
 from pixel2style2pixel_cli.losses import adversarial, pixel
@@ -117,8 +118,15 @@ class JointTrainer:
             image = batch.image.to(self.device).contiguous(memory_format=torch.channels_last)
             return self.encode(self.encoder, image).mean(dim=1)
 
-        z, w = encode_pairs(source, row_of, len(source) - self.config.run.held_out, on_event)
-        return fit_mapping(self.generator.mapping, z.to(self.device), w.to(self.device), fit, on_event)
+        z_dim = self.config.generator.z_dim
+        z, w = encode_pairs(source, row_of, len(source) - self.config.run.held_out, on_event, z_dim=z_dim)
+        paired = source.z_dim == z_dim
+        if not paired and not fit.sliced:
+            raise UsageError(
+                "[mapping] learns from pictures of known vectors, or from the sliced distance", "set mapping.sliced=3.0"
+            )
+        mapping = self.generator.mapping
+        return fit_mapping(mapping, z.to(self.device), w.to(self.device), fit, on_event, paired=paired)
 
     def step(self, batch: Batch, step: int) -> dict[str, float]:
         """One step of every network; returns the losses. While the judge has its head start, only it moves."""

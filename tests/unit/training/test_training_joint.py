@@ -23,7 +23,7 @@ from pixel2style2pixel_cli.networks.psp import EncoderSpec
 from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
 from pixel2style2pixel_cli.training import start
 from pixel2style2pixel_cli.training.checkpoint import read_stamp
-from pixel2style2pixel_cli.training.config import RunConfig, from_table, preset_names, to_json
+from pixel2style2pixel_cli.training.config import MappingFit, RunConfig, from_table, preset_names, to_json
 from pixel2style2pixel_cli.training.data import Batch, PictureSource, held_out_batches, training_batches
 from pixel2style2pixel_cli.training.grow import begin_joint
 from pixel2style2pixel_cli.training.joint import JointTrainer
@@ -250,6 +250,21 @@ def test_the_command_runs_a_joint_preset(discs: Path, tmp_path: Path, monkeypatc
     stamp = read_stamp(tmp_path / "run")
     assert stamp is not None and json.loads(stamp.config)["mapping"]["sliced"] == 1.0
     assert any(isinstance(event, Notice) and "variance_ratio" in event.message for event in said)
+
+
+def test_pictures_of_unknown_z_teach_the_mapping_network_their_spread(tmp_path: Path) -> None:
+    source = PictureSource([write_shard(tmp_path / "discs.npz", 16, with_z=False)], SIZE)
+    trainer = fresh(TASTELESS)
+    with torch.no_grad():
+        trainer.encoder.latent_avg.add_(2.0)
+    z = torch.randn(100, Z)
+    before = float(trainer.generator.mapping(z).mean().detach())
+    trainer.fit_mapping(source, MappingFit(steps=600, batch=8, rate=1.0, sliced=1.0), ignore_event)
+    after = float(trainer.generator.mapping(z).mean().detach())
+    wanted = float(trainer.encoder.latent_avg.mean())
+    assert abs(after - wanted) < 0.5 * abs(before - wanted)
+    with pytest.raises(UsageError, match=r"sliced"):
+        trainer.fit_mapping(source, MappingFit(steps=1), ignore_event)
 
 
 def test_joint_presets_load_and_half_a_judge_is_refused() -> None:
