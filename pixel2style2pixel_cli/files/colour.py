@@ -104,9 +104,9 @@ def _bands(
 
 def _split(image: Image.Image, format: str | None, name: str, grey: bool) -> tuple[Image.Image, Image.Image | None]:
     """The colours in 8 bits, of one channel with ``grey``, and the alpha."""
-    if grey and image.mode not in _GREY_MODES and not image.mode.startswith("I;16"):
+    if grey:
         colours, alpha = _split(image, format, name, False)
-        return colours.convert("RGB").convert("L"), alpha
+        return (colours if colours.mode == "L" else colours.convert("RGB").convert("L")), alpha
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _from_integers(image, format, name)
     if image.mode == "F":
