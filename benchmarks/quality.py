@@ -22,6 +22,7 @@ from identity import shares
 from measures import mse
 from numpy.typing import NDArray
 
+from pixel2style2pixel_cli.engine.codes import Codes
 from pixel2style2pixel_cli.engine.engine import Engine
 from pixel2style2pixel_cli.engine.start import start_engine
 from pixel2style2pixel_cli.events import ignore_event
@@ -43,12 +44,11 @@ def invert(engine: Engine, pictures: list[Pixels], steps: int) -> list[Pixels]:
     size, generator = engine.model.encoder_spec.input_size, engine.model.generator
     targets = to_float(pictures)
 
-    def refine(codes: torch.Tensor, start: int) -> torch.Tensor:
-        goal = targets[start : start + len(codes)]
-        return embed(generator, goal, codes, steps=steps, learning_rate=RATE)
+    def change(codes: Codes, part: slice) -> Codes:
+        return codes.with_w_plus(embed(generator, targets[part], codes.w_plus, steps=steps, learning_rate=RATE))
 
     inputs = to_float([resize_photo(p, size) for p in pictures])
-    return to_uint8(engine.translate(inputs, refine=refine if steps else None).images.flatten(0, 1))
+    return to_uint8(engine.draw(engine.encode(inputs, change if steps else None)))
 
 
 def optimised(engine: Engine, pictures: list[Pixels], steps: int) -> list[Pixels]:

@@ -28,7 +28,7 @@ _received = _Received()
 def watch() -> None:
     """Raise KeyboardInterrupt at each of the signals, except for those that are ignored on purpose, as by nohup."""
     _handle(_interrupt)
-    # The interpreter's last moments, when its threads have ended: it would let a signal kill it, whatever the exit code.
+    # When the interpreter takes itself apart, a signal would kill it, whatever the exit code.
     atexit.register(_handle, signal.SIG_IGN)
 
 

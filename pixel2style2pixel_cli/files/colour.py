@@ -30,8 +30,8 @@ _BAND = 1 << 22  # pixels converted at a time: larger pictures would be in memor
 def to_srgb(decoded: Decoded, name: str) -> NDArray[np.uint8]:
     """uint8 (H, W, 3) in sRGB, transparency laid on white; InputError where the values have no agreed meaning."""
     height, width = _size(decoded)
-    out = np.empty((height, width, 3), np.uint8)
     profile = _profile(decoded)
+    out: NDArray[np.uint8] | None = None
     for rows, image, alpha in _bands(decoded, name, profile):
         if image.mode not in PROFILE_SPACE:
             image = image.convert("L" if image.mode == "1" else "RGB")
@@ -42,7 +42,11 @@ def to_srgb(decoded: Decoded, name: str) -> NDArray[np.uint8]:
             canvas = Image.new("RGB", image.size, "white")
             canvas.paste(image, mask=alpha)
             image = canvas
+        if image.height == height:
+            return np.array(image, dtype=np.uint8)
+        out = np.empty((height, width, 3), np.uint8) if out is None else out
         out[rows] = np.asarray(image)
+    assert out is not None  # a picture has rows
     return out
 
 
@@ -95,12 +99,14 @@ def _bands(
             continue
         assert image is not None  # as above
         part: Image.Image = image if step >= height else image.crop((0, top, width, rows.stop))
-        part, alpha = _split(part, image.format, name)
-        yield rows, (part.convert("RGB").convert("L") if grey and part.mode != "L" else part), alpha
+        yield rows, *_split(part, image.format, name, grey)  # without names here, so that they can be freed there
 
 
-def _split(image: Image.Image, format: str | None, name: str) -> tuple[Image.Image, Image.Image | None]:
-    """The colours in 8 bits, and the alpha."""
+def _split(image: Image.Image, format: str | None, name: str, grey: bool) -> tuple[Image.Image, Image.Image | None]:
+    """The colours in 8 bits, of one channel with ``grey``, and the alpha."""
+    if grey:
+        colours, alpha = _split(image, format, name, False)
+        return (colours if colours.mode == "L" else colours.convert("RGB").convert("L")), alpha
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _from_integers(image, format, name)
     if image.mode == "F":
@@ -111,7 +117,7 @@ def _split(image: Image.Image, format: str | None, name: str) -> tuple[Image.Ima
         return image, None
     if image.mode == "LA":
         return image.getchannel("L"), image.getchannel("A")
-    image = image.convert("RGBA")
+    image = image if image.mode == "RGBA" else image.convert("RGBA")
     return image.convert("RGB"), image.getchannel("A")
 
 
@@ -217,7 +223,7 @@ def _apply_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
             pass
     if image.mode == "LAB":
         return _apply_profile(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes())
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
 
 
 def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:

@@ -13,6 +13,7 @@ from pixel2style2pixel_cli.errors import NoFaceError, OutputError, P2S2PError
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Progress, Status, Summary
 from pixel2style2pixel_cli.files.atomic import TakenError, remove_abandoned
 from pixel2style2pixel_cli.files.paths import display
+from pixel2style2pixel_cli.jobs.budget import MOST_KEPT
 from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
 from pixel2style2pixel_cli.jobs.read import Preparation, Read, Readers
 from pixel2style2pixel_cli.jobs.settled import Standing, find_standing, report_settled
@@ -142,7 +143,7 @@ class TaskRun:
                 continue
             self._gather(item, read, batch, settle=lambda: self._draw_and_settle(batch, waiting, writers))
             self.left_out += sum(prepared.left_out for prepared in read.prepared)
-            if len(batch) * len(self.plan.variants) >= size:
+            if len(batch) * len(self.plan.variants) >= size or _photo_bytes(batch) > MOST_KEPT:
                 self._draw(batch, waiting, writers)
             self._settle(waiting, keep=2 * size)
             if self.options.fail_fast and self.counts["failed"] + self.counts["no_face"] > 0:
@@ -231,8 +232,8 @@ class TaskRun:
             waiting.append(_Waiting(face, None, 0.0, together))
 
     def _settle(self, waiting: deque[_Waiting], keep: int = 0) -> None:
-        """Report finished writes in order; wait for all but the last ``keep``."""
-        while waiting and (len(waiting) > keep or waiting[0].result.done()):
+        """Report finished writes in order; wait for all but the last ``keep``, fewer where photographs are large."""
+        while waiting and (len(waiting) > keep or waiting[0].result.done() or _kept_bytes(waiting) > MOST_KEPT):
             first = waiting.popleft()
             item, prepared = first.face.item, first.face.prepared
             try:
@@ -305,6 +306,15 @@ class TaskRun:
         self._done += count if whole else 1
         total = max(self._done, len(self.plan.items) * count)
         self.on_event(Progress(done=self._done, total=total, label=self.options.command))
+
+
+def _photo_bytes(faces: Iterable[_Face]) -> int:
+    """What the photographs of these faces take, where they are kept until the pictures are written."""
+    return sum({face.item.index: face.read.photo.pixels.nbytes for face in faces}.values())
+
+
+def _kept_bytes(waiting: Iterable[_Waiting]) -> int:
+    return _photo_bytes(each.face for each in waiting)
 
 
 @dataclass(frozen=True, slots=True)

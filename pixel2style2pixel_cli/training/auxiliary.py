@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+
+from torch import nn
 
 from pixel2style2pixel_cli.convert.efficientnet_lite import convert_trunk
 from pixel2style2pixel_cli.convert.faceid import convert_recogniser
@@ -60,3 +63,11 @@ def find_lite_trunk() -> LiteTrunk:
     trunk = LiteTrunk(LiteSpec())
     trunk.load_state_dict(convert_trunk(state), strict=True)
     return trunk
+
+
+# By the name that losses call them by, in training/config.py.
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "perceptual": find_perceptual_loss,
+    "identity": find_identity_loss,
+    "trunk": find_lite_trunk,
+}

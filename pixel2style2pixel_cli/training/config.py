@@ -16,6 +16,8 @@ from typing import Any, Literal, TypeVar
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS, InputKind
 from pixel2style2pixel_cli.networks.specs import DiscriminatorSpec, EncoderSpec, GeneratorSpec
+from pixel2style2pixel_cli.training.encoder_losses import EncoderLosses
+from pixel2style2pixel_cli.training.limits import check_least
 
 T = TypeVar("T")
 
@@ -184,44 +186,6 @@ class GeneratorTraining:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EncoderLosses:
-    """Weights of the parts of encoder training (pSp, section 3.2; methods.md 4.4); 0 leaves a part out.
-
-    ``lpips`` and ``id`` need published networks; ``pyramid`` and ``gradient`` need none. ``features`` compares in
-    EfficientNet-Lite0, ``face`` there the inner face alone. ``detail`` is how much more
-    ``l2``, ``pyramid`` and ``gradient`` count on eyes, brows, nose and mouth; it needs label maps in the data.
-    ``code`` holds the codes to those that a teacher, an encoder for the same generator, writes for the target: many
-    times cheaper than drawing, which is then done ``draw_every`` so many steps.
-    """
-
-    l2: float = 1.0
-    lpips: float = 0.8
-    id: float = 0.1
-    w_norm: float = 0.0
-    pyramid: float = 0.0
-    gradient: float = 0.0
-    features: float = 0.0
-    face: float = 0.0
-    detail: float = 0.0
-    code: float = 0.0
-    draw_every: int = 1
-
-    def __post_init__(self) -> None:
-        check_least("losses", 1, draw_every=self.draw_every)
-        if not self.drawn and not self.code:
-            raise UsageError("no loss teaches the encoder", "set losses.l2, another loss of pictures, or losses.code")
-        if self.draw_every > 1 and not self.code:
-            raise UsageError(
-                "losses.draw_every leaves steps without a loss where losses.code is 0", "set losses.draw_every=1"
-            )
-
-    @property
-    def drawn(self) -> bool:
-        """Whether some loss looks at the drawn picture."""
-        return any((self.l2, self.lpips, self.id, self.pyramid, self.gradient, self.features, self.face))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Augmentation:
     """How far the encoder's input may differ from a clean render; each is a largest strength, 0 is off."""
 
@@ -347,12 +311,6 @@ def _flat(table: dict[str, Any], where: str = "") -> dict[str, Any]:
     for key, value in table.items():
         flat |= _flat(value, f"{where}{key}.") if isinstance(value, dict) else {f"{where}{key}": value}
     return flat
-
-
-def check_least(section: str, least: float, **values: float) -> None:
-    wrong = [f"{section}.{key} is {value}" for key, value in values.items() if value < least]
-    if wrong:
-        raise UsageError(f"{', '.join(wrong)}: expected {least} or more")
 
 
 def _build(cls: type[Any], table: dict[str, Any], where: str, problems: list[str]) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
@@ -16,12 +17,8 @@ from torch import Tensor, nn
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.files.pixels import to_uint8
 from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS
-from pixel2style2pixel_cli.losses import pixel
-from pixel2style2pixel_cli.losses.features import feature_distance, inner_face, whole
-from pixel2style2pixel_cli.losses.identity import IdentityLoss
-from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss
+from pixel2style2pixel_cli.losses import pictures, pixel
 from pixel2style2pixel_cli.losses.w_norm import w_norm
-from pixel2style2pixel_cli.networks.efficientnet_lite import LiteTrunk
 from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.layers import EqualLinear
 from pixel2style2pixel_cli.networks.registry import build_encoder
@@ -38,6 +35,7 @@ from pixel2style2pixel_cli.training.ranger import Ranger
 INPUT_LAYER = "trunk.input_layer.0.weight"
 # What an encoder on a pretrained trunk has in front of it for other inputs than pictures.
 ADAPTER = "adapter."
+NO_NETWORKS: Mapping[str, nn.Module] = MappingProxyType({})
 
 
 class EncoderTrainer:
@@ -49,16 +47,13 @@ class EncoderTrainer:
         generator: Generator,
         device: torch.device,
         *,
-        perceptual: PerceptualLoss | None = None,
-        identity: IdentityLoss | None = None,
+        networks: Mapping[str, nn.Module] = NO_NETWORKS,
         teacher: Encoder | None = None,
-        trunk: LiteTrunk | None = None,
         generator_digest: str = "",
     ) -> None:
         self.config, self.device, self.generator_digest = config, device, generator_digest
-        self.trunk: LiteTrunk | None = None
-        if trunk is not None:
-            self.trunk = trunk.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        # What the losses look through; not trained, and in no checkpoint.
+        self.networks = {name: network.to(device).eval().requires_grad_(False) for name, network in networks.items()}
         self.teacher = None if teacher is None else teacher.to(device).eval().requires_grad_(False)
         spec = generator.spec
         encoder = build_encoder(config.encoder, spec.n_styles, spec.style_dim)
@@ -68,8 +63,6 @@ class EncoderTrainer:
         self.average: Encoder | None = None
         if config.rates.ema_images:
             self.average = copy.deepcopy(self.encoder).requires_grad_(False).eval()
-        self.perceptual = None if perceptual is None else perceptual.to(device)
-        self.identity = None if identity is None else identity.to(device)
         self._kept = config.encoder.shared if config.task.heads == "kept" else ()
         for key, parameter in self.encoder.named_parameters():
             parameter.requires_grad_(not key.startswith(self._kept))
@@ -169,38 +162,14 @@ class EncoderTrainer:
         return codes.float()
 
     def _losses(self, drawn: Tensor, target: Tensor, batch: Batch) -> dict[str, Tensor]:
-        weights = self.config.losses
-        weight = None
+        """Every loss of drawn pictures that has a weight."""
+        weights, emphasis = self.config.losses, None
         if weights.detail and batch.labels is not None:
-            weight = pixel.features_weight(batch.labels, weights.detail).to(self.device)
-        logs: dict[str, Tensor] = {"l2": pixel.mse(drawn, target)}
-        if weights.pyramid:
-            logs["pyramid"] = pixel.pyramid_l1(drawn, target, weight_B1HW=weight)
-        if weights.gradient:
-            logs["gradient"] = pixel.gradient_l1(drawn, target, weight)
-        if self.perceptual is not None:
-            logs["lpips"] = self.perceptual(self._pooled(drawn), self._pooled(target))
-        if self.trunk is not None:
-            logs |= self._feature_losses(self.trunk, drawn, target)
-        if self.identity is not None:
-            logs["id"] = self.identity(self._pooled(drawn), self._pooled(target))
-        return logs
-
-    def _feature_losses(self, trunk: LiteTrunk, drawn: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """In the maps of the trunk, of the whole picture and of the inner face."""
-        logs: dict[str, Tensor] = {}
-        for name, view in (("features", whole), ("face", inner_face)):
-            if getattr(self.config.losses, name):
-                with torch.no_grad(), self._autocast():
-                    wanted = trunk(view(target))
-                with self._autocast():
-                    found = trunk(view(drawn))
-                logs[name] = feature_distance(found, wanted).mean()
-        return logs
-
-    def _pooled(self, image: Tensor) -> Tensor:
-        # The published losses look at 256 px at most (methods.md 4.3).
-        return F.adaptive_avg_pool2d(image, 256) if image.shape[-1] > 256 else image
+            emphasis = pixel.features_weight(batch.labels, weights.detail).to(self.device)
+        seen = pictures.Compared(
+            drawn=drawn, target=target, emphasis=emphasis, networks=self.networks, autocast=self._autocast
+        )
+        return {name: getattr(pictures, row.function)(seen) for name, row in weights.of_pictures.items()}
 
     def _autocast(self) -> torch.autocast:
         return autocast(self.device, self.config.run.precision)

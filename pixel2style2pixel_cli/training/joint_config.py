@@ -12,10 +12,10 @@ from pixel2style2pixel_cli.training.config import (
     GeneratorTraining,
     MappingFit,
     RunConfig,
-    check_least,
     from_table,
     read_table,
 )
+from pixel2style2pixel_cli.training.limits import check_least
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,7 @@ from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent
 from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
-from pixel2style2pixel_cli.training.auxiliary import find_identity_loss, find_lite_trunk, find_perceptual_loss
+from pixel2style2pixel_cli.training.auxiliary import NETWORKS, find_lite_trunk
 from pixel2style2pixel_cli.training.card import write_encoder_card, write_generator_card
 from pixel2style2pixel_cli.training.checkpoint import FILE, load_module, module_names, read_stamp
 from pixel2style2pixel_cli.training.config import (
@@ -133,26 +133,23 @@ def start_encoder(
     if config.task.kind != kind:
         raise UsageError(f"{preset} is for inputs of kind {config.task.kind}, the task has {kind}", "set task.kind")
     if (teacher is None) == bool(config.losses.code):
-        what = "losses.code is on, but no teacher is named" if teacher is None else "a teacher is named in vain"
-        raise UsageError(what, "set losses.code, and name an inversion model: --teacher NAME")
+        alone = "--teacher is given but losses.code is 0"
+        what = "losses.code has a weight but --teacher is not given" if teacher is None else alone
+        raise UsageError(what, "use both: --set losses.code=1 --teacher NAME, where NAME is an inversion model")
     source = PictureSource(
         data,
         frozen.spec.resolution,
         labels="required" if config.losses.detail or config.task.kind == "labels" else "unused",
         frontal=config.task.target == "frontal",
     )
-    perceptual = find_perceptual_loss() if config.losses.lpips else None
-    identity = find_identity_loss() if config.losses.id else None
+    wanted = {row.network for row in config.losses.of_pictures.values() if row.network is not None}
+    networks = {name: NETWORKS[name]() for name in sorted(wanted)}
+    pretrained = find_lite_trunk() if config.encoder.kind == "lite" and start is None else None
     torch.manual_seed(seed)
     taught = None if teacher is None else _find_teacher(teacher, frozen)
-    pretrained = config.encoder.kind == "lite" and start is None
-    trunk = find_lite_trunk() if config.losses.features or config.losses.face or pretrained else None
-    trainer = EncoderTrainer(
-        config, frozen, chosen, perceptual=perceptual, identity=identity, teacher=taught, trunk=trunk,
-        generator_digest=digest,
-    )  # fmt: skip
-    if pretrained and trunk is not None:
-        fill_trunk(trainer.encoder, trunk)
+    trainer = EncoderTrainer(config, frozen, chosen, networks=networks, teacher=taught, generator_digest=digest)
+    if pretrained is not None:
+        fill_trunk(trainer.encoder, pretrained)
     if start is None and config.task.heads == "kept":
         raise UsageError("task.heads are kept, but no run is named to keep them from", "add --start RUNDIR")
     if start is not None:

@@ -22,7 +22,7 @@ LARGEST_ZOO = 60_000_000
 
 # (file, what) that may stand there all the same
 ALLOWED: frozenset[tuple[str, str]] = frozenset(
-    {("pixel2style2pixel_cli/jobs/read.py", "sys.path")}  # read, not changed: a helper process gets the same one
+    {("pixel2style2pixel_cli/jobs/helper.py", "sys.path")}  # read, not changed: a helper process gets the same one
 )
 
 MACHINE = re.compile(r"(?<![\w.-])/(work|farm|root|tmp)/[A-Za-z.]|--(extra-)?index-url|registr[y]=")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -12,7 +13,9 @@ from PIL import Image
 from reading_task import ReadingTask
 
 from pixel2style2pixel_cli.errors import InputError, NoFaceError
+from pixel2style2pixel_cli.jobs import helper as helping
 from pixel2style2pixel_cli.jobs import read as reading
+from pixel2style2pixel_cli.jobs.helper import Helpers
 from pixel2style2pixel_cli.jobs.plan import PlanItem, make_plan
 from pixel2style2pixel_cli.jobs.read import WORTH_HELPERS, Outcome, Preparation, Read, Readers
 
@@ -97,6 +100,42 @@ def test_the_work_of_a_helper_that_was_killed_is_done_here(tmp_path: Path) -> No
     outcomes = run_all(todo, ReadingTask(os.getpid(), dies=True))
     assert made_by(outcomes[4]) == os.getpid()
     assert all(isinstance(outcome, Read) for outcome in outcomes)
+
+
+def test_helpers_that_die_are_replaced_and_then_left_out(tmp_path: Path) -> None:
+    todo = plan_of(tmp_path / "in", [RED] * 9 + [BLUE] * 9)
+    outcomes = run_all(todo, ReadingTask(os.getpid(), dies=True))
+    assert {made_by(outcome) for outcome in outcomes[:9]} == {os.getpid()}
+    assert all(isinstance(outcome, Read) for outcome in outcomes)
+    preparation = Preparation(preparer=ReadingTask(os.getpid()), max_pixels=1, keep_pixels=False)
+    with contextlib.closing(Helpers(preparation, 1)) as helpers:
+        first = helpers.take()
+        assert first is not None and helpers.take() is None
+        helpers.replace(first)
+        second = helpers.take()
+        assert second is not None and second is not first
+        helpers.replace(second)
+        assert helpers.take() is None  # one more than there were at first, and no other
+
+
+def test_no_room_for_a_process_is_work_for_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(helping.subprocess, "Popen", refuse)
+    outcomes = run_all(plan_of(tmp_path / "in", [BLUE] * 12), ReadingTask(os.getpid()))
+    assert {made_by(outcome) for outcome in outcomes} == {os.getpid()}
+
+
+def test_an_input_that_cannot_be_had_concerns_that_input(tmp_path: Path) -> None:
+    def closed() -> bytes:
+        raise InputError("standard input cannot be read: it is closed")
+
+    (item,) = make_plan(["-"], command="invert", out=str(tmp_path / "out"), stdin=closed).todo
+    preparation = Preparation(preparer=ReadingTask(os.getpid()), max_pixels=100, keep_pixels=False)
+    with Readers(preparation, [item], closed) as readers:
+        ((_, outcome),) = readers.ahead(4)
+    assert isinstance(outcome, InputError) and "it is closed" in outcome.message
 
 
 def test_leaving_early_drops_what_has_not_begun(tmp_path: Path) -> None:

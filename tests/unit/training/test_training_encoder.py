@@ -83,9 +83,9 @@ def test_each_loss_is_asked_for_by_its_weight(source: PictureSource) -> None:
     every = EncoderLosses(l2=0.0, lpips=1.0, id=1.0, w_norm=0.1, pyramid=1.0, gradient=1.0)
     strongest = Augmentation(colour=1.0, blur=1.0, noise=1.0, jpeg=1.0, shift=1.0)
     config = dataclasses.replace(INVERSION, losses=every, augmentation=strongest)
-    trainer = trainer_of(config, perceptual=PerceptualLoss(Distance()), identity=PerceptualLoss(Distance()))
+    trainer = trainer_of(config, networks={name: PerceptualLoss(Distance()) for name in ("perceptual", "identity")})
     values = trainer.step(batches(source, 1)[0], 0)
-    assert values.keys() == {"l2", "lpips", "id", "w_norm", "pyramid", "gradient"}
+    assert values.keys() == {"lpips", "id", "w_norm", "pyramid", "gradient"}
     assert values["lpips"] == values["id"] > 0
     assert len(trainer.samples(batches(source, 1)[0])) == 3
 

@@ -45,7 +45,7 @@ def test_an_encoder_of_other_inputs_goes_on_from_a_joint_run(
     run(TASTELESS, source, tmp_path / "joint", joint)
     generator = Generator(GENERATOR)
     torch.manual_seed(0)
-    trainer = EncoderTrainer(config(kind, channels), generator, CPU, trunk=LiteTrunk(LiteSpec()))
+    trainer = EncoderTrainer(config(kind, channels), generator, CPU, networks={"trunk": LiteTrunk(LiteSpec())})
     trainer.take_over(tmp_path / "joint" / "checkpoint.safetensors")
     assert bool(joint.encoder.latent_avg.any()) and torch.equal(trainer.encoder.latent_avg, joint.encoder.latent_avg)
     before = {key: value.clone() for key, value in trainer.encoder.state_dict().items()}
@@ -57,7 +57,7 @@ def test_an_encoder_of_other_inputs_goes_on_from_a_joint_run(
     )
     batches = islice(training_batches(source, batch=4, seed=0, start=0, held_out=4, flip=True), 2)
     for step, batch in enumerate(batches):
-        assert trainer.step(batch, step).keys() == {"pyramid", "l2", "features", "face"}
+        assert trainer.step(batch, step).keys() == {"pyramid", "features", "face"}
     after = trainer.encoder.state_dict()
     moved = {key for key in before if not torch.equal(before[key], after[key])}
     assert not [key for key in moved if key.startswith(shared)]

@@ -339,8 +339,8 @@ def test_a_run_of_a_task_exports_its_encoder(start: Any, tmp_path: Path) -> None
     [
         ("sketch2face", 0, {}, "is for inputs of kind photo, the task has sketch"),
         ("sketch2face", 0, {"task__kind": "sketch"}, "inputs of kind sketch have 1 channels, the encoder takes 3"),
-        ("invert", 0, {"losses__code": "1.0"}, "losses.code is on, but no teacher is named"),
-        ("invert", 3, {}, "a teacher is named in vain"),
+        ("invert", 0, {"losses__code": "1.0"}, "losses.code has a weight but --teacher is not given"),
+        ("invert", 3, {}, "--teacher is given but losses.code is 0"),
         ("invert", 1, {"losses__code": "1.0"}, "reads 1 channels"),
         ("invert", 0, {"task__kind": "drawing"}, "task.kind is 'drawing', expected one of photo, sketch"),
         ("mix", 0, {}, "no training task 'mix'"),

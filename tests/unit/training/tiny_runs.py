@@ -36,7 +36,8 @@ CPU = torch.device("cpu")
 GENERATOR = GeneratorSpec(
     resolution=SIDE, style_dim=8, z_dim=Z, channel_multiplier=1 / 32, channel_max=16, mapping_layers=2
 )
-ENCODER = EncoderSpec(input_size=SIDE, units=(1, 1, 1, 1), widths=(4, 8, 8, 16), head_width=8)
+# Widths in eights: some builds of torch write beyond a weight's gradient where 1x1 convolutions have fewer channels.
+ENCODER = EncoderSpec(input_size=SIDE, units=(1, 1, 1, 1), widths=(8, 8, 8, 16), head_width=8)
 DISCRIMINATOR = DiscriminatorSpec(resolution=SIDE, channel_multiplier=1 / 32, channel_max=16)
 RUN = RunConfig(
     steps=6, batch=4, log_every=1, sample_every=100, checkpoint_every=2, validate_every=100, held_out=4, flip=True
