@@ -15,19 +15,11 @@ from PIL.PngImagePlugin import PngInfo
 from pixel2style2pixel_cli.errors import OutputError, ShapeError, check_shape, reading, reason_of
 from pixel2style2pixel_cli.files import colour, metadata
 from pixel2style2pixel_cli.files.decode import Decoded, decode, read_header
+from pixel2style2pixel_cli.files.suffixes import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# HEIF and AVIF claim to be photographs, so they must fail loudly where Pillow cannot read them, not be skipped.
-IMAGE_SUFFIXES = frozenset(
-    f".{suffix}"
-    for group in (
-        "png apng jpg jpeg jpe jfif mpo webp bmp dib tif tiff",
-        "gif ppm pgm pbm pnm tga jp2 avif heic heif hif",
-    )
-    for suffix in group.split()
-)
 # How a picture (H, W) or (H, W, C) with this EXIF orientation is set upright.
 TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     2: lambda a: a[:, ::-1],

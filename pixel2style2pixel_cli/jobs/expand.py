@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.files.paths import display, natural_key
+from pixel2style2pixel_cli.files.suffixes import IMAGE_SUFFIXES
 
 DEFAULT_FOLDER = "p2s2p-out"
 _MAGIC = re.compile(r"[*?\[]")
@@ -172,8 +173,6 @@ def expand_inputs(
 
     Raises UsageError when nothing remains, or when a pattern or list names nothing.
     """
-    from pixel2style2pixel_cli.files.image import IMAGE_SUFFIXES
-
     real_root = None if output_root is None else os.path.realpath(output_root)
     expansion = Expansion(recursive=recursive, suffixes=suffixes or IMAGE_SUFFIXES, output_root=real_root)
     if not inputs:

@@ -1,7 +1,7 @@
 """Planned outputs against each other, against the inputs, and against what is on the disk."""
 
 # Strings and os.path: a plan may hold 100 000 paths, and a Path for each step would cost seconds.
-# ruff: noqa: PTH110, PTH112, PTH116, PTH118, PTH122, PTH208
+# ruff: noqa: PTH112, PTH116, PTH118, PTH122, PTH208
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.files.paths import display, fold, ignores_case, nearest_existing
 from pixel2style2pixel_cli.jobs.expand import Source
+from pixel2style2pixel_cli.jobs.finished import Finished
 from pixel2style2pixel_cli.jobs.naming import OutputNames
 from pixel2style2pixel_cli.options.task import Existing
 from pixel2style2pixel_cli.variants import Variant
@@ -121,7 +122,12 @@ def refuse_collisions(drafts: Sequence[Draft], common: Sequence[str], folder: st
 
 
 def settle_existing(
-    drafts: Sequence[Draft], common: list[str], existing: Existing, claimed: set[str], inputs: Iterable[str | None]
+    drafts: Sequence[Draft],
+    common: list[str],
+    existing: Existing,
+    claimed: set[str],
+    inputs: Iterable[str | None],
+    finished: Finished,
 ) -> list[str]:
     """Apply ``--existing`` to drafts and to the shared files; returns the latter, perhaps renamed."""
     disk = Disk()
@@ -134,11 +140,10 @@ def settle_existing(
         if existing == "rename" and (there or faces):
             _rename(draft, disk, claimed)
             continue
-        if existing == "skip":
-            draft.done = len(there) == len(draft.files) and all(
-                os.path.exists(path) for path in there
-            )  # no broken link
-            draft.present = () if draft.done else [*there, *_files_of_faces(draft, disk, faces)]
+        if existing == "skip" and (there or faces):
+            there = [*there, *_files_of_faces(draft, disk, faces)]
+            draft.done = finished.has_all(draft.names, there, faces)
+            draft.present = () if draft.done else there
         present += there or list(faces.values())[:1]
     if existing == "rename":
         return [_free_path(path, disk, claimed) if disk.has(path) else path for path in common]
@@ -169,8 +174,8 @@ def refuse_unwritable(folders: Iterable[str]) -> None:
 
 
 def _files_of_faces(draft: Draft, disk: Disk, faces: Iterable[int]) -> list[str]:
-    """The existing files of these faces of an input."""
-    planned = [draft.names.files(draft.variants, draft.endings, draft.once, face=face) for face in faces]
+    """The existing files of these faces of an input, but for those of the first one."""
+    planned = [draft.names.files(draft.variants, draft.endings, draft.once, face=face) for face in faces if face]
     return [path for files in planned for path in files if disk.has(path)]
 
 

@@ -15,6 +15,7 @@ from typing import Literal
 
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.jobs.expand import Source, expand_inputs
+from pixel2style2pixel_cli.jobs.finished import Finished
 from pixel2style2pixel_cli.jobs.naming import ROW, OutputNames, parse_template
 from pixel2style2pixel_cli.jobs.outputs import (
     Draft,
@@ -36,8 +37,8 @@ class PlanItem:
 
     ``index`` counts all inputs of the run before sharding. ``relative`` is the posix path below the input's root (for
     one file its name, for standard input ``-``); seeds are made from it. ``problem`` says why the input cannot be used:
-    such an item is reported as failed and the others go on. ``status`` is ``skip`` when every file planned for the
-    first face exists already. ``present`` are those that exist of an item that is to be completed.
+    such an item is reported as failed and the others go on. ``status`` is ``skip`` when every file planned exists
+    already. ``present`` are those that exist of an item that is to be completed.
     """
 
     index: int
@@ -74,7 +75,7 @@ class Plan:
     """What a run will read and write; ``root`` is the folder of the outputs, None for standard output.
 
     ``endings`` are the files that each picture consists of, ``once`` those that each face has once, ``whole`` those
-    that show all pictures of a face.
+    that show all pictures of a face. ``damaged`` says which existing files are made again, and why.
     """
 
     items: tuple[PlanItem, ...]
@@ -84,6 +85,7 @@ class Plan:
     format: Format
     shared: tuple[Path, ...]
     variants: tuple[Variant, ...] = (SINGLE,)
+    damaged: tuple[str, ...] = ()
     endings: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
@@ -154,10 +156,11 @@ def make_plan(
     ]
     own = [draft for draft in drafts if shard is None or in_shard(draft.source.relative, *shard)]
     common = shared_paths(target, shared, shard)
+    finished = Finished(variants, endings, once)
     if target.kind != "stdout":
         claimed = refuse_collisions(drafts, common, target.folder)
         read = itertools.chain((source.path for source in found.sources), _files_of(kept))
-        common = settle_existing(own, common, existing, claimed, read)
+        common = settle_existing(own, common, existing, claimed, read, finished)
         refuse_unwritable({os.path.dirname(d.files[0]) for d in own if not d.done and d.problem is None})
     return Plan(
         items=tuple(_finish(draft, latents) for draft in own),
@@ -167,6 +170,7 @@ def make_plan(
         format=target.format,
         shared=tuple(Path(path) for path in common),
         variants=tuple(variants),
+        damaged=tuple(finished.damaged),
         endings=endings,
         once=tuple(ending for ending in once if not ending.startswith(ROW)),
         whole=tuple(ending for ending in once if ending.startswith(ROW)),

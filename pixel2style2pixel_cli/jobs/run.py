@@ -177,7 +177,7 @@ class TaskRun:
             self._draw_together(faces, waiting, writers)
         except Exception as error:
             as_outcome(error, "")  # raises what would meet the next input as well
-            for item in dict.fromkeys(face.item for face in faces):
+            for item in {face.item.index: face.item for face in faces}.values():
                 own = [face for face in faces if face.item is item]
                 try:
                     self._draw_together(own, waiting, writers)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.events import ImageDone
-from pixel2style2pixel_cli.files.image import read_metadata
+from pixel2style2pixel_cli.files.glance import glance
 from pixel2style2pixel_cli.files.recipe import parse_recipe
 from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
 from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
@@ -38,12 +38,12 @@ def find_standing(plan: Plan, item: PlanItem, face: int) -> Standing:
     for variant in plan.variants:
         once = plan.once if variant is plan.variants[0] else ()
         files = item.names.files([variant], plan.endings, once, face=face)
-        if all(Path(path).exists() for path in files):
+        if all(_is_whole(Path(path)) for path in files):
             kept.append(variant)
         else:
             incomplete += files
     rows = item.names.files([], [], plan.whole, face=face)
-    together = not (rows and all(Path(path).exists() for path in rows))
+    together = not (rows and all(_is_whole(Path(path)) for path in rows))
     drawn = list(plan.variants) if rows and together else [each for each in plan.variants if each not in kept]
     replaces = item.present.intersection(map(Path, [*incomplete, *(rows if together else ())]))
     return Standing(kept=kept, drawn=drawn, together=together, replaces=replaces)
@@ -57,16 +57,21 @@ def report_settled(plan: Plan, recipes: RecipeMaker, model: str) -> Iterator[Ima
         elif item.status == "skip":
             for variant in plan.variants:
                 output = item.face_output(variant=variant)
-                other = "kept, but made with other options or another model" if _differs(output, recipes) else None
+                differs = _differs(output, item, recipes)
+                other = "kept, but made with other options or another model" if differs else None
                 yield ImageDone(
                     input=item.label, status="skipped", model=model, variant=variant, output=str(output), message=other
                 )
 
 
-def _differs(output: Path, recipes: RecipeMaker) -> bool:
-    """Whether an existing output was made by another recipe, as far as that can be told without its input."""
+def _is_whole(path: Path) -> bool:
+    return path.exists() and glance(path).damage is None
+
+
+def _differs(output: Path, item: PlanItem, recipes: RecipeMaker) -> bool:
+    """Whether an existing output was made by another recipe, as far as that can be told without reading its input."""
+    text = glance(output).recipe
     try:
-        text, _ = read_metadata(output)
-        return text is not None and recipes.differs(parse_recipe(text))
-    except P2S2PError:
+        return text is not None and recipes.differs(parse_recipe(text), item.relative)
+    except (P2S2PError, RecursionError):  # of another program, or hostile: nothing to compare with
         return False

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Status, Summary
-from pixel2style2pixel_cli.files.image import IMAGE_SUFFIXES
-from pixel2style2pixel_cli.jobs.executors.table import find_executor
-from pixel2style2pixel_cli.jobs.job import Job
+from pixel2style2pixel_cli.files.suffixes import IMAGE_SUFFIXES
 from pixel2style2pixel_cli.jobs.plan import Plan, make_plan, parse_shard
 from pixel2style2pixel_cli.jobs.settled import report_settled
 from pixel2style2pixel_cli.options.task import FaceOptions, TaskOptions
-from pixel2style2pixel_cli.session import Session
 from pixel2style2pixel_cli.tasks.base import RunOptions
+from pixel2style2pixel_cli.tasks.choose import choose
 from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
 from pixel2style2pixel_cli.variants import style_variants
 from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX
@@ -27,10 +25,7 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
     named = [str(i) for i in inputs]
     options.check(named)
     on_event = options.on_event
-    session = Session(
-        options.model, device=options.device, dtype=options.dtype, batch_size=options.batch_size, on_event=on_event
-    )
-    chosen = session.choose(options)
+    chosen = choose(options)
     options, card = chosen.options, chosen.card
     plan = _plan(named, options, card)
     on_event(
@@ -38,11 +33,25 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
     )
     if isinstance(options, FaceOptions) and options.align == "auto" and not options.looks_for_faces(card):
         on_event(Notice(message=f"no face is looked for, because {card.name} draws none; --align always looks for one"))
+    for message in plan.damaged:
+        on_event(Notice(message=message, level="warning"))
     if options.dry_run:
         return _report_plan(plan, card, on_event)
     recipes = chosen.recipes(named)
     if not plan.todo and options.grid != "sheet":
         return _nothing_to_do(plan, recipes, chosen.label, on_event, started)
+    # Only now, because a run with nothing left to do needs no session, nor the libraries that one works with.
+    from pixel2style2pixel_cli.jobs.executors.table import find_executor
+    from pixel2style2pixel_cli.jobs.job import Job
+    from pixel2style2pixel_cli.session import Session
+
+    session = Session(
+        chosen.options.model,
+        device=options.device,
+        dtype=options.dtype,
+        batch_size=options.batch_size,
+        on_event=on_event,
+    )
     job = Job(session=session, chosen=chosen, inputs=named, plan=plan, recipes=recipes, started=started)
     return find_executor("local")(job)
 

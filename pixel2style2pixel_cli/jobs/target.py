@@ -12,6 +12,7 @@ from typing import Literal
 
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.files.paths import display
+from pixel2style2pixel_cli.files.suffixes import IMAGE_SUFFIXES
 from pixel2style2pixel_cli.jobs.expand import DEFAULT_FOLDER
 
 Format = Literal["png", "jpg", "webp"]
@@ -36,8 +37,6 @@ class Target:
 
 def choose_target(out: str | None, command: str, format: str) -> Target:
     """Decide what ``-o`` names; raises UsageError for what cannot be written."""
-    from pixel2style2pixel_cli.files.image import IMAGE_SUFFIXES
-
     if format not in _FORMATS.values():
         raise UsageError(f"unknown format {format!r}", "use --format png, jpg or webp")
     if out is None:

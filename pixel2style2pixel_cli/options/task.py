@@ -6,7 +6,7 @@ Light to import: the command line reads the declarations before anything heavy i
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -193,6 +193,10 @@ class TaskOptions:
     def also_read(self, inputs: Sequence[str]) -> Sequence[str]:
         """Files, and folders of files, that the run reads beside its subjects; no output may replace them."""
         return ()
+
+    def recipe_of_input(self, relative: str) -> Mapping[str, bool | int | float | str | None]:
+        """What decides the pixels of the input of this path below its root and can be told without reading it."""
+        return {}
 
     def check(self, inputs: Sequence[str]) -> None:
         """Raise UsageError for options that do not go together; before a model is looked for."""

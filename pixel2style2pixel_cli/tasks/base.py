@@ -7,26 +7,25 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pixel2style2pixel_cli.files.image import ImageFormat, Photo
-from pixel2style2pixel_cli.inputs.masked import HOLE_GREY
-from pixel2style2pixel_cli.options.task import Existing, Grid, Noise, TaskOptions
+from pixel2style2pixel_cli.options.task import Existing, Grid, ImageFormat, Noise, TaskOptions
 
 if TYPE_CHECKING:
-    # imports torch, which a helper process should not wait for
+    # Nothing heavy is needed to say what a task is: helper processes should not wait for torch, and a run with nothing
+    # left to do not even for NumPy.
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from pixel2style2pixel_cli.engine.codes import Codes
     from pixel2style2pixel_cli.engine.engine import Engine
     from pixel2style2pixel_cli.engine.loading import Model
+    from pixel2style2pixel_cli.files.image import Photo
     from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
-Pixels = NDArray[np.uint8]
+Pixels: TypeAlias = "NDArray[np.uint8]"
 RecipeValue: TypeAlias = bool | int | float | str | None
 # An input of a task: a path as typed, or a picture that is in memory already.
-Source: TypeAlias = str | Photo
+Source: TypeAlias = "str | Photo"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +60,13 @@ class Prepared:
         """The best picture of the crop there is; what is to be made up is grey in it."""
         if self.target is None:
             return self.crop
-        return self.target if self.hole is None else np.where(self.hole[..., None], np.uint8(HOLE_GREY), self.target)
+        if self.hole is None:
+            return self.target
+        import numpy as np
+
+        from pixel2style2pixel_cli.inputs.masked import HOLE_GREY
+
+        return np.where(self.hole[..., None], np.uint8(HOLE_GREY), self.target)
 
     @property
     def encoder_input(self) -> Pixels:

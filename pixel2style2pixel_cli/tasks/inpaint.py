@@ -94,7 +94,16 @@ class InpaintOptions(FaceOptions):
         found: dict[str, RecipeValue] = {"keep": self.keep}
         if self.mask is None:
             return found | {"mask_colour": self.mask_colour, "mask_tolerance": self.mask_tolerance}
-        return found | {"mask": Path(self.mask).name}
+        return found | {"mask": Path(self.mask).name} | hash_of_mask(Path(self.mask))
+
+    def recipe_of_input(self, relative: str) -> dict[str, RecipeValue]:
+        """The mask of one input, where each has its own."""
+        if self.mask is None or not Path(self.mask).is_dir():
+            return {}
+        try:
+            return hash_of_mask(find_mask(Path(self.mask), relative, relative))
+        except InputError:  # which is told when the mask is needed
+            return {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,25 +121,26 @@ class Blank:
         """The crop with its hole blanked, and the hole at both sizes."""
         from pixel2style2pixel_cli.inputs.masked import blank, check_mask
 
-        picture = (self._mask_of(photo, relative)[..., None] * 255).astype("uint8").repeat(3, axis=2)
+        own = find_mask(self.mask, relative, photo.name) if self.mask is not None and self.mask.is_dir() else None
+        picture = (self._mask_of(photo, own or self.mask)[..., None] * 255).astype("uint8").repeat(3, axis=2)
         small, large = (cut(picture, size)[..., 0] > 127 for size in (self.size, self.side))
         check_mask(large, name=f"the mask on the face of {photo.name}")
         blanked = blank(found.crop, small)
-        return replace(found, crop=blanked[..., :3], encoder_pixels=blanked, hole=large)
+        recipe = found.recipe if own is None else {**found.recipe, **hash_of_mask(own)}
+        return replace(found, crop=blanked[..., :3], encoder_pixels=blanked, hole=large, recipe=recipe)
 
-    def _mask_of(self, photo: Photo, relative: str) -> NDArray[np.bool_]:
+    def _mask_of(self, photo: Photo, path: Path | None) -> NDArray[np.bool_]:
         """Where this photograph is to be filled in, at the photograph's size."""
         from pixel2style2pixel_cli.files.image import read_levels
         from pixel2style2pixel_cli.inputs.masked import mask_of_colour, read_mask
 
-        if self.mask is None:
+        if path is None:
             assert self.colour is not None  # one of the two is given
             painted = mask_of_colour(photo.pixels, self.colour, self.tolerance)
             if not painted.any():
                 colour = "#{:02x}{:02x}{:02x}".format(*self.colour)
                 raise InputError(f"nothing in {photo.name} has the colour {colour}", "try a larger --mask-tolerance")
             return painted
-        path = self.mask if self.mask.is_file() else self._beside(self.mask, relative, photo.name)
         levels, alpha = read_levels(path, name=path.name, max_pixels=self.max_pixels)
         mask = read_mask(levels, name=path.name, alpha=alpha)
         if mask.shape != (photo.height, photo.width):
@@ -142,20 +152,30 @@ class Blank:
             )
         return mask
 
-    @staticmethod
-    def _beside(folder: Path, relative: str, name: str) -> Path:
-        """The mask of one input: the same place in the folder of masks, whatever kind of picture it is."""
-        from pixel2style2pixel_cli.files.image import IMAGE_SUFFIXES
 
-        wanted = folder / relative
-        for path in (wanted, *sorted(wanted.parent.glob(f"{glob.escape(wanted.stem)}.*"))):
-            if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
-                return path
-        raise InputError(f"no mask for {name} in {folder.name}", "masks have the names of their photographs")
+def find_mask(folder: Path, relative: str, name: str) -> Path:
+    """The mask of one input: the same place in the folder of masks, whatever kind of picture it is."""
+    from pixel2style2pixel_cli.files.suffixes import IMAGE_SUFFIXES
+
+    wanted = folder / relative
+    for path in (wanted, *sorted(wanted.parent.glob(f"{glob.escape(wanted.stem)}.*"))):
+        if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
+            return path
+    raise InputError(f"no mask for {name} in {folder.name}", "masks have the names of their photographs")
+
+
+def hash_of_mask(path: Path) -> dict[str, RecipeValue]:
+    """The hash of a mask for the recipe; nothing where it is a folder or cannot be read, which is told later."""
+    from pixel2style2pixel_cli.zoo.verify import sha256_file
+
+    try:
+        return {"mask_sha256": sha256_file(path)} if path.is_file() else {}
+    except OSError:
+        return {}
 
 
 def keep_known(prepared: Prepared, drawn: Pixels) -> Pixels:
-    """The drawn picture inside the hole, the photograph outside, joined a few pixels inside the hole."""
+    """The drawn picture inside the hole, the photograph outside, joined without an edge."""
     from pixel2style2pixel_cli.inputs.masked import fill_seam
 
     if prepared.target is None or prepared.hole is None:

@@ -61,7 +61,14 @@ class PhotoPreparer:
         return read_image(source, name=name, max_pixels=max_pixels)
 
     def prepare(self, photo: Photo, relative: str) -> list[Prepared]:
-        """One entry per chosen face, numbered as the detector ranks them."""
+        """One entry per chosen face, numbered as the detector ranks them; of several each recipe names all."""
+        found = self._prepare(photo, relative)
+        if self.face not in SEVERAL:
+            return found
+        numbers = ",".join(str(number) for number in sorted(each.face or 0 for each in found))
+        return [replace(each, recipe={**each.recipe, "faces": numbers}) for each in found]
+
+    def _prepare(self, photo: Photo, relative: str) -> list[Prepared]:
         pixels = photo.pixels
         if self.detector is None:
             return [self._whole(photo, relative)]

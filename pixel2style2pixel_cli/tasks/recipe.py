@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pixel2style2pixel_cli.files.recipe import Json, Recipe
@@ -18,13 +18,18 @@ SHARED = ("noise", "paste", "align", "face", "on_no_face", "detector", "detector
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecipeMaker:
-    """Makes the recipes of one run; they differ by input, face and variant."""
+    """Makes the recipes of one run; they differ by input, face and variant.
+
+    ``of_input`` is what decides the pixels of one input, by its path below the root, as far as that is known before it
+    is read; what was found while preparing it says the same.
+    """
 
     command: str
     options: Mapping[str, Json]
     model: str
     weights_sha256: Mapping[str, str]
     seed: int
+    of_input: Callable[[str], Mapping[str, Json]] = lambda relative: {}
 
     def make(self, *, name: str, sha256: str, prepared: Prepared, variant: Variant = SINGLE) -> Recipe:
         """The recipe of one picture of the input of this name."""
@@ -46,13 +51,14 @@ class RecipeMaker:
         """The same with what is known only once the model is loaded."""
         return replace(self, options={**self.options, "dtype": dtype, "backend": backend})
 
-    def differs(self, found: Recipe) -> bool:
+    def differs(self, found: Recipe, relative: str) -> bool:
         """Whether a picture with this recipe is another than this run would make of the same input.
 
         What one of the two does not say is not compared: the precision before a model is loaded, or an option that
         an earlier version did not record.
         """
-        wanted = replace(found, options=dict(self.options), model=self.model)  # cut down to base names, as in files
+        options = {**self.options, **self.of_input(relative)}
+        wanted = replace(found, options=options, model=self.model)  # cut down to base names, as in files
         same = (found.command, found.model, found.weights_sha256, found.seed) == (
             self.command, wanted.model, dict(self.weights_sha256), self.seed,
         )  # fmt: skip
@@ -73,4 +79,5 @@ def recipe_maker(options: TaskOptions, installed: InstalledModel, inputs: Sequen
         model=installed.name,
         weights_sha256=installed.weights_sha256,
         seed=options.seed,
+        of_input=options.recipe_of_input,
     )

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image, ImageCms, ImageOps, features
 
 from pixel2style2pixel_cli.errors import InputError, OutputError, ShapeError
-from pixel2style2pixel_cli.files.image import IMAGE_SUFFIXES, encode_image, looks_like_image, read_image, read_metadata
+from pixel2style2pixel_cli.files.image import encode_image, looks_like_image, read_image, read_metadata
+from pixel2style2pixel_cli.files.suffixes import IMAGE_SUFFIXES
 
 FACES = sorted((Path(__file__).parents[2] / "data").glob("face_*.webp"))
 ORIENTATION = 0x0112

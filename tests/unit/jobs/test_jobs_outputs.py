@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from planning import outs, plan, posix_only, refused, touch
+from planning import outs, plan, posix_only, refused, touch, write_outputs
 
 from pixel2style2pixel_cli.files import paths
 from pixel2style2pixel_cli.jobs import outputs
@@ -102,7 +102,8 @@ def test_error_lists_three_and_changes_nothing() -> None:
 
 
 def test_skip_resumes() -> None:
-    touch("in/1.jpg", "in/2.jpg", "out/1.png")
+    touch("in/1.jpg", "in/2.jpg")
+    write_outputs("out/1.png")
     made = plan("in", out="out", existing="skip")
     assert [item.status for item in made.items] == ["skip", "todo"]
     assert [item.label for item in made.skipped] == ["in/1.jpg"]
@@ -110,12 +111,13 @@ def test_skip_resumes() -> None:
 
 
 def test_skip_needs_every_file_that_was_asked_for() -> None:
-    touch("in/1.jpg", "in/2.jpg", "out/1.png", "out/1.safetensors", "out/2.png")
+    touch("in/1.jpg", "in/2.jpg")
+    write_outputs("out/1.png", "out/1.safetensors", "out/2.png")
     made = plan("in", out="out", existing="skip", latents=True)
     assert [item.status for item in made.items] == ["skip", "todo"]
-    touch("out/1_mix3.png")
+    write_outputs("out/1_mix3.png")
     assert len(plan("in/1.jpg", out="out", existing="skip", variants=style_variants((3, 4))).todo) == 1
-    touch("out/1_mix4.png")
+    write_outputs("out/1_mix4.png")
     assert len(plan("in/1.jpg", out="out", existing="skip", variants=style_variants((3, 4))).todo) == 0
 
 
@@ -161,10 +163,47 @@ def test_any_existing_face_counts() -> None:
     assert [i.status for i in plan("in", out="out", many_faces=True, existing="skip").items] == ["todo", "todo"]
     made = plan("in", out="out", many_faces=True, existing="rename")
     assert [item.face_output(3).as_posix() for item in made.items] == ["out/a-1_face3.png", "out/a1_face3.png"]
-    touch("out/a_face0.png")
-    assert [i.status for i in plan("in", out="out", many_faces=True, existing="skip").items] == ["skip", "todo"]
     touch("more/07-a.png")
     assert "07-a" in refused("in", out="more", many_faces=True, name="{face:02d}-{stem}").message
+
+
+def statuses(*inputs: str, **options: object) -> list[str]:
+    return [item.status for item in plan(*inputs, out="out", existing="skip", **options).items]
+
+
+def test_every_face_that_the_others_know_of_is_needed() -> None:
+    touch("in/a.jpg", "in/a1.jpg", "in/b.jpg")
+    write_outputs("out/a_face0.png", "out/a_face1.png", "out/a_face12.png", "out/b_face0.png", faces="0,1,12")
+    assert statuses("in", many_faces=True) == ["skip", "todo", "todo"]
+    Path("out/a_face1.png").write_bytes(b"")
+    made = plan("in/a.jpg", out="out", existing="skip", many_faces=True)
+    assert made.items[0].status == "todo" and made.damaged == ("out/a_face1.png is empty and is made again",)
+    assert made.items[0].present == {Path(f"out/a_face{n}.png") for n in (0, 1, 12)}
+    for gone in (1, 0):
+        Path(f"out/a_face{gone}.png").unlink()
+        assert statuses("in/a.jpg", many_faces=True) == ["todo"]
+
+
+def test_pictures_that_do_not_say_how_many_faces_there_were_are_looked_at_again() -> None:
+    touch("in/a.jpg", "in/b.jpg")
+    write_outputs("out/a_face0.png")
+    write_outputs("out/b_face0.png", faces="many")
+    assert statuses("in", many_faces=True) == ["todo", "todo"]
+
+
+def test_damaged_outputs_are_named_and_made_again() -> None:
+    touch("in/1.jpg", "in/2.jpg", "in/3.jpg", "in/4.jpg", "out/3.png")
+    write_outputs("out/1.png", "out/2.png", "out/4.png", *(f"out/{n}.safetensors" for n in (1, 2, 3, 4)))
+    Path("out/1.png").write_bytes(Path("out/1.png").read_bytes()[:-5])
+    Path("out/2.safetensors").write_bytes(b"")
+    made = plan("in", out="out", existing="skip", latents=True)
+    assert [item.status for item in made.items] == ["todo", "todo", "todo", "skip"]
+    assert made.damaged == (
+        "out/1.png ends too early and is made again",
+        "out/2.safetensors is empty and is made again",
+        "out/3.png is no picture and is made again",
+    )
+    assert made.items[1].present == {Path("out/2.png"), Path("out/2.safetensors")}
 
 
 def test_folder_that_cannot_be_listed(monkeypatch: pytest.MonkeyPatch) -> None:
