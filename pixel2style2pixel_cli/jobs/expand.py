@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.files.glance import glance
 from pixel2style2pixel_cli.files.paths import display, natural_key
 from pixel2style2pixel_cli.files.suffixes import IMAGE_SUFFIXES
+from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX
 
 DEFAULT_FOLDER = "p2s2p-out"
 _MAGIC = re.compile(r"[*?\[]")
+_WRITTEN = {".png", ".jpg", ".jpeg", ".webp", LATENT_SUFFIX}  # what a run writes
 _SPELLING = "check the spelling; put patterns such as 'photos/*.jpg' in quotes"
 
 
@@ -48,16 +51,24 @@ _FILE = _Look(is_file=True)
 
 @dataclass(kw_only=True, slots=True)
 class Expansion:
-    """Collects the sources in the order typed, each expansion in natural order."""
+    """Collects the sources in the order typed, each expansion in natural order.
+
+    ``output_root`` is the folder that outputs go to, which is entered only where it is named as an input; ``beside`` is
+    the one in which they may lie between inputs, and are known by what is in them.
+    """
 
     recursive: bool
     suffixes: frozenset[str]
     output_root: str | None
+    beside: str | None = None
+    command: str = ""
     sources: list[Source] = field(default_factory=list)
     ignored: int = 0
+    outputs: int = 0
     subfolders: bool = False
     _seen: set[str] = field(default_factory=set)
     _outside: dict[str, bool] = field(default_factory=dict)
+    _among: dict[str, bool] = field(default_factory=dict)
 
     def add_stdin(self) -> None:
         """One image on standard input."""
@@ -129,8 +140,12 @@ class Expansion:
         """Take a file that was met, not named: pictures, and links that claim to be one; count the rest."""
         if not self._is_new(os.path.abspath(path)):
             return
-        is_image = os.path.splitext(path)[1].lower() in self.suffixes
-        if is_image and (look.is_file or look.problem):
+        suffix = os.path.splitext(path)[1].lower()
+        is_image = suffix in self.suffixes
+        if is_image and look.is_file and self._is_made(path, suffix):
+            self.outputs += 1
+            self.ignored += 1
+        elif is_image and (look.is_file or look.problem):
             found.append(_source(path, relative, look))
         else:
             self.ignored += 1
@@ -150,6 +165,20 @@ class Expansion:
             return True
         return self.output_root is not None and os.path.realpath(folder) == self.output_root
 
+    def _is_made(self, path: str, suffix: str) -> bool:
+        """Whether a file in the folder of the outputs is one: of an earlier run, which says so inside it."""
+        if self.beside is None or suffix not in _WRITTEN:
+            return False
+        folder = os.path.dirname(path)
+        if folder not in self._among:
+            inside = os.path.join(os.path.realpath(folder), "")
+            self._among[folder] = inside.startswith(os.path.join(self.beside, ""))
+        if not self._among[folder]:
+            return False
+        found = glance(Path(path))
+        # Codes are made to be inputs of other commands.
+        return found.ours and (suffix != LATENT_SUFFIX or f'"command":"{self.command}"' in (found.recipe or ""))
+
     def _lies_in_output(self, folder: str, base: str) -> bool:
         """Whether a folder from ``base`` down to this one is one that ``_is_output`` would not have entered."""
         if len(folder) <= len(base):
@@ -166,15 +195,24 @@ def expand_inputs(
     output_root: str | None,
     stdin: Callable[[], bytes],
     suffixes: frozenset[str] | None = None,
+    beside: str | None = None,
+    command: str = "",
 ) -> Expansion:
     """Expand every input; ``output_root`` is left out when it lies inside one of the folders.
 
+    So is what an earlier run has written into the folder ``beside``: pictures of any command, codes of this one.
     ``suffixes`` are the files taken from folders and patterns, by default those of pictures.
 
     Raises UsageError when nothing remains, or when a pattern or list names nothing.
     """
     real_root = None if output_root is None else os.path.realpath(output_root)
-    expansion = Expansion(recursive=recursive, suffixes=suffixes or IMAGE_SUFFIXES, output_root=real_root)
+    expansion = Expansion(
+        recursive=recursive,
+        suffixes=suffixes or IMAGE_SUFFIXES,
+        output_root=real_root,
+        beside=None if beside is None else os.path.realpath(beside),
+        command=command,
+    )
     if not inputs:
         raise UsageError("no input given", "name files, folders or patterns; - reads one image from stdin")
     if "-" in inputs and "@-" in inputs:
@@ -268,6 +306,11 @@ def _decode_list(data: bytes) -> list[str]:
 def _nothing_found(inputs: Sequence[str], expansion: Expansion) -> UsageError:
     shown = ", ".join(display(text) for text in inputs[:3]) + (" ..." if len(inputs) > 3 else "")
     ignored = f" ({expansion.ignored} other files were ignored)" if expansion.ignored else ""
+    if expansion.outputs:
+        return UsageError(
+            f"no image in {shown}, except {expansion.outputs} that p2s2p has written there",
+            "to use these as inputs, name another folder after -o",
+        )
     if expansion.subfolders and not expansion.recursive:
         return UsageError(f"no image in {shown}{ignored}", "add -r to look into its subfolders")
     known = " ".join(sorted(suffix.lstrip(".") for suffix in expansion.suffixes))

@@ -143,7 +143,15 @@ def make_plan(
     check_shard(shard)
     target = choose_target(out, command, format)
     output_root = target.folder if target.kind == "folder" else None
-    found = expand_inputs(inputs, recursive=recursive, output_root=output_root, stdin=stdin, suffixes=suffixes)
+    found = expand_inputs(
+        inputs,
+        recursive=recursive,
+        output_root=output_root,
+        stdin=stdin,
+        suffixes=suffixes,
+        beside=None if target.kind == "stdout" else target.folder or ".",
+        command=command,
+    )
     beside = latents or bool(companions or input_companions or shared)
     check_single(target, len(found.sources), many=many_faces or len(variants) > 1, beside=beside)
     values: dict[str, str | int] = {"command": command, "model": model, "seed": seed}

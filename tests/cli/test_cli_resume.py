@@ -34,6 +34,24 @@ def test_what_is_damaged_or_missing_is_made_again(real: Call, folder: Path) -> N
         shutil.rmtree(folder / "out")
 
 
+@pytest.mark.parametrize("out", ["photos", "photos/out"])
+@pytest.mark.parametrize("metadata", ["--metadata", "--no-metadata"])
+def test_an_output_folder_among_the_inputs_works_the_second_time_too(
+    real: Call, folder: Path, out: str, metadata: str
+) -> None:
+    write_photos(folder / "photos", ["a.jpg", "sub/b.jpg"])
+    line = ("invert", "photos", "-r", "-o", out, "--align", "never", metadata, "--grid", "sheet", "--preview-input")
+    assert real(*line).code == 0
+    before = contents(folder)
+    assert len(before) == 2 + 2 * 2 + 1
+    again = real(*line, "-q")
+    assert again.code == 2 and "outputs exist already" in again.problems[0][0]
+    resumed = real(*line, "--skip-existing")
+    assert resumed.code == 0 and "2 skipped" in resumed.err
+    assert contents(folder) == before
+    assert real(*line, "--overwrite").code == 0 and contents(folder) == before
+
+
 def test_a_changed_mask_is_noticed(real: Call, folder: Path, task_zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("P2S2P_ZOO", str(task_zoo))
     write_photos(folder / "in", ["a.png", "b.png"])
