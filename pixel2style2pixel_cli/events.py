@@ -11,6 +11,7 @@ from pixel2style2pixel_cli.variants import SINGLE, Variant
 SCHEMA = 1
 
 Status = Literal["ok", "skipped", "no_face", "failed"]
+PhaseName = Literal["loading", "reading", "drawing", "optimising", "writing"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +30,19 @@ class Progress:
     total: int | None
     label: str
     unit: Literal["items", "bytes"] = "items"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Phase:
+    """What a run is busy with from now on.
+
+    Optimisation has steps: ``done`` of ``total`` are made on as many outputs as ``pictures`` says.
+    """
+
+    name: PhaseName
+    done: int = 0
+    total: int = 0
+    pictures: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +86,7 @@ class Summary:
         return self.no_face == 0 and self.failed == 0
 
 
-Event = Notice | Progress | ImageDone | Summary
+Event = Notice | Progress | Phase | ImageDone | Summary
 OnEvent = Callable[[Event], None]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixel2style2pixel_cli.errors import P2S2PError, UsageError
-from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
+from pixel2style2pixel_cli.events import Notice, OnEvent, Phase, ignore_event
 from pixel2style2pixel_cli.options.declare import FACES, OWN, STYLES, declarations_of
 from pixel2style2pixel_cli.options.shared import Dtype
 from pixel2style2pixel_cli.options.task import SEVERAL, TaskOptions
@@ -211,6 +211,8 @@ class Session:
 
     def _engine(self, chosen: Chosen) -> Engine:
         """The engine of a model, loaded at its first use."""
+        if not self._engines:
+            self.on_event(Phase(name="loading"))
         from pixel2style2pixel_cli.device import resolve_device, resolve_dtype
         from pixel2style2pixel_cli.engine.start import start_engine
 

@@ -15,6 +15,7 @@ from pixel2style2pixel_cli.engine.backend import Backend
 from pixel2style2pixel_cli.engine.batching import BatchSize
 from pixel2style2pixel_cli.engine.codes import Codes, join
 from pixel2style2pixel_cli.engine.loading import Model
+from pixel2style2pixel_cli.events import OnEvent, ignore_event
 from pixel2style2pixel_cli.networks.stylegan2 import NoiseMode
 from pixel2style2pixel_cli.seeds import torch_generator
 
@@ -29,9 +30,16 @@ class Engine:
     """
 
     def __init__(
-        self, model: Model, backend: Backend, device: torch.device, dtype: torch.dtype, batch_size: BatchSize
+        self,
+        model: Model,
+        backend: Backend,
+        device: torch.device,
+        dtype: torch.dtype,
+        batch_size: BatchSize,
+        on_event: OnEvent = ignore_event,
     ) -> None:
         self.model, self.backend, self.device, self.dtype, self.batch_size = model, backend, device, dtype, batch_size
+        self.on_event = on_event
 
     @property
     def dtype_name(self) -> str:

@@ -33,4 +33,4 @@ def start_engine(
     size = first_batch_size(
         None if batch_size == "auto" else batch_size, device, per_image if isinstance(per_image, int) else None
     )
-    return Engine(model, BACKENDS["torch"](model, device, dtype), device, dtype, BatchSize(size, on_event))
+    return Engine(model, BACKENDS["torch"](model, device, dtype), device, dtype, BatchSize(size, on_event), on_event)

@@ -5,6 +5,8 @@ Shape suffixes: B batch, C channels, H W height and width, N styles, D style wid
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from collections.abc import Sequence
 
 import torch
@@ -35,13 +37,15 @@ def embed(
     noise: NoiseMode = "fixed",
     learning_rate: float = LEARNING_RATE,
     features: bool = True,
+    on_step: Callable[[int], None] | None = None,
 ) -> Tensor:
     """Codes (B, N, D) in W+ after ``steps`` of Adam from ``start``, for targets (B, 3, S, S) in [-1, 1].
 
     Pictures of 64 px and more are compared in features as well, which tell people apart where pixels hardly differ.
     The generator's image is reduced to the target's size first, or the target to the image's. Every picture has its
     own loss, and Adam treats every number apart, so a batch gives the codes that its pictures give alone. The last
-    tenth of the steps falls to a tenth of the rate, which takes the last unrest out.
+    tenth of the steps falls to a tenth of the rate, which takes the last unrest out. ``on_step`` is told how many are
+    made.
     """
     codes_BND = start_BND.detach().clone().requires_grad_(True)
     optimiser = torch.optim.Adam([codes_BND], lr=learning_rate, betas=(0.9, 0.999), eps=1e-8)
@@ -61,6 +65,8 @@ def embed(
             ).sum()
             (codes_BND.grad,) = torch.autograd.grad(loss, codes_BND)
             optimiser.step()
+            if on_step is not None:
+                on_step(step + 1)
     return codes_BND.detach()
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from pixel2style2pixel_cli.device import device_seconds, peak_bytes
 from pixel2style2pixel_cli.errors import NoFaceError, OutputError, P2S2PError
-from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Progress, Status, Summary
+from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Phase, Progress, Status, Summary
 from pixel2style2pixel_cli.files.atomic import TakenError, remove_abandoned
 from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.jobs.budget import MOST_KEPT
@@ -134,6 +134,7 @@ class TaskRun:
         waiting: deque[_Waiting] = deque()
         batch: list[_Face] = []
         size = self.engine.batch_size.size
+        self.on_event(Phase(name="reading"))
         for item, read in readers.ahead(size):
             if isinstance(read, P2S2PError):
                 self._draw_and_settle(batch, waiting, writers)
@@ -145,10 +146,13 @@ class TaskRun:
             self.left_out += sum(prepared.left_out for prepared in read.prepared)
             if len(batch) * len(self.plan.variants) >= size or _photo_bytes(batch) > MOST_KEPT:
                 self._draw(batch, waiting, writers)
+                self.on_event(Phase(name="reading"))
             self._settle(waiting, keep=2 * size)
             if self.options.fail_fast and self.counts["failed"] + self.counts["no_face"] > 0:
                 return
-        self._draw_and_settle(batch, waiting, writers)
+        self._draw(batch, waiting, writers)
+        self.on_event(Phase(name="writing"))
+        self._settle(waiting)
 
     def _draw_and_settle(self, batch: list[_Face], waiting: deque[_Waiting], writers: ThreadPoolExecutor) -> None:
         """Draw, write and report everything so far, where an outcome that comes now must not overtake it."""
@@ -190,6 +194,7 @@ class TaskRun:
         order = [(i, variant) for i, face in enumerate(faces) for variant in face.standing.drawn[face.pictures :]]
         if not order:
             return
+        self.on_event(Phase(name="drawing"))
         started = device_seconds(self.engine.device)
         prepared = [face.prepared for face in faces]
         codes = self.translator.encode(prepared)

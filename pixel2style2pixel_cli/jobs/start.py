@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Status, Summary
+from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Phase, Progress, Status, Summary
 from pixel2style2pixel_cli.files.suffixes import IMAGE_SUFFIXES
 from pixel2style2pixel_cli.jobs.plan import Plan, make_plan, parse_shard
 from pixel2style2pixel_cli.jobs.settled import report_settled
@@ -40,6 +40,8 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
     recipes = chosen.recipes(named)
     if not plan.todo and options.grid != "sheet":
         return _nothing_to_do(plan, recipes, chosen.label, on_event, started)
+    on_event(Progress(done=0, total=len(plan.items) * len(plan.variants), label=options.command))
+    on_event(Phase(name="loading"))
     # Only now, because a run with nothing left to do needs no session, nor the libraries that one works with.
     from pixel2style2pixel_cli.jobs.executors.table import find_executor
     from pixel2style2pixel_cli.jobs.job import Job

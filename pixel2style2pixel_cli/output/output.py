@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TextIO, cast
 
 from pixel2style2pixel_cli.errors import P2S2PError
@@ -16,15 +16,16 @@ from pixel2style2pixel_cli.events import (
     Event,
     ImageDone,
     Notice,
+    Phase,
     Progress,
     Summary,
     image_object,
     plan_object,
     summary_object,
 )
-from pixel2style2pixel_cli.output.bar import NARROW, new_bar
+from pixel2style2pixel_cli.output.progress import NARROW, Tracker, new_bar
 from pixel2style2pixel_cli.output.streams import Messages, Results
-from pixel2style2pixel_cli.wording import aligned, clean, duration, file_size, json_text, record_lines, share
+from pixel2style2pixel_cli.wording import aligned, clean, duration, file_size, json_text, record_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,6 +82,8 @@ class Output:
         self._library = library
         self._library_said: set[str] = set()
         self._bar: Bar | None = None
+        self._tracker = Tracker()
+        self._lines_end: threading.Event | None = None
         self._without_face: list[ImageDone] = []
         self._written: list[str] = []
         self._planned = 0
@@ -94,7 +97,7 @@ class Output:
             self._pass_on()
             if isinstance(event, Notice):
                 self._notice(event)
-            elif isinstance(event, Progress):
+            elif isinstance(event, (Progress, Phase)):
                 self._progress(event)
             elif isinstance(event, ImageDone):
                 self._image(event)
@@ -109,6 +112,8 @@ class Output:
                 return code
             self._summary_done = True
             self.close()
+            # the user has waited since the program began, which is longer than the run
+            summary = replace(summary, seconds=max(summary.seconds, self._clock() - self._started))
             if self.report.mode == "json":
                 self.json_line(summary_object(summary, code, dry_run=self.report.dry_run))
             self.list_without_face()
@@ -121,6 +126,9 @@ class Output:
     def close(self) -> None:
         """Take the progress bar away."""
         with self._lock:
+            if self._lines_end is not None:
+                self._lines_end.set()
+                self._lines_end = None
             if self._bar is not None:
                 self._bar.stop()
                 self._bar = None
@@ -210,26 +218,44 @@ class Output:
                 self._library_said.add(line)
                 self._notice(Notice(message=line, level="warning"))
 
-    def _progress(self, progress: Progress) -> None:
+    def _progress(self, event: Progress | Phase) -> None:
         if self.report.mode != "human" or self.report.dry_run:
             return
+        self._tracker.take(event, self._clock())
         if self.stderr.isatty() and os.environ.get("TERM") != "dumb":
-            self._advance_bar(progress)
+            self._advance_bar()
             return
+        if self._lines_end is None:
+            self._lines_end = threading.Event()
+            threading.Thread(target=self._keep_telling, args=(self._lines_end,), daemon=True).start()
+        self._tell_progress()
+
+    def _keep_telling(self, end: threading.Event) -> None:
+        """A line now and then also while nothing is reported, as when a large model is loaded."""
+        while not end.wait(PROGRESS_SECONDS):
+            with self._lock:
+                if not end.is_set():
+                    self._tell_progress()
+
+    def _tell_progress(self) -> None:
         now = self._clock()
         if now - self._last_line >= PROGRESS_SECONDS:
             self._last_line = now
-            done = share(progress.done, progress.total, progress.unit)
-            self._line(f"{clean(progress.label)}: {done} after {duration(now - self._started)}")
+            self._line(self._tracker.line(now, now - self._started))
 
-    def _advance_bar(self, progress: Progress) -> None:
+    def _advance_bar(self) -> None:
+        tracker, new = self._tracker, self._bar is None
         if self._bar is None:
             self._bar = new_bar(self._console(self.stderr))
-            self._bar.add_task(clean(progress.label), total=progress.total, share="")
+            self._bar.add_task("", total=None, share="", note="")
+        self._bar.update(
+            self._bar.task_ids[0], completed=tracker.reached, total=tracker.total, description=clean(tracker.label),
+            share=tracker.share if tracker.label else "", note=tracker.note(self._clock()),
+        )  # fmt: skip
+        if new:
             self._bar.start()
-        task, done = self._bar.task_ids[0], share(progress.done, progress.total, progress.unit)
-        label = clean(progress.label)
-        self._bar.update(task, completed=progress.done, total=progress.total, description=label, share=done)
+        elif tracker.phase is not None and tracker.phase.name == "loading":
+            self._bar.refresh()  # while libraries load, nobody else would get to draw it
 
     def _image(self, image: ImageDone) -> None:
         if self.report.mode == "json":

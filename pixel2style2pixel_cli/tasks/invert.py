@@ -59,9 +59,15 @@ class InvertOptions(FaceOptions):
 
     def _optimise(self, engine: Engine, prepared: Sequence[Prepared], codes: Codes) -> Codes:
         """The codes brought closer to the pictures by optimisation."""
+        from pixel2style2pixel_cli.events import Phase
         from pixel2style2pixel_cli.files.pixels import to_float
         from pixel2style2pixel_cli.fitting.embed import embed
 
+        pictures = len(prepared) * max(1, len(self.samples))
+
+        def tell(step: int) -> None:
+            engine.on_event(Phase(name="optimising", done=step, total=steps, pictures=pictures))
+
         targets = to_float([p.target for p in prepared if p.target is not None]).to(engine.device, engine.dtype)
         generator, steps = engine.model.generator, self.optimize or 0
-        return codes.with_w_plus(embed(generator, targets, codes.w_plus, steps=steps, learning_rate=RATE))
+        return codes.with_w_plus(embed(generator, targets, codes.w_plus, steps=steps, learning_rate=RATE, on_step=tell))

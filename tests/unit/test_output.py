@@ -6,13 +6,15 @@ import io
 import json
 import re
 import sys
+import time
 from collections.abc import Callable
 
 import pytest
 
 from pixel2style2pixel_cli.errors import MissingError
-from pixel2style2pixel_cli.events import ImageDone, Notice, Progress, Status, Summary
+from pixel2style2pixel_cli.events import ImageDone, Notice, Phase, Progress, Status, Summary
 from pixel2style2pixel_cli.output import Output, ReaderGone, ReportOptions
+from pixel2style2pixel_cli.output import output as output_module
 from pixel2style2pixel_cli.wording import aligned, clean, duration, file_size, record_lines
 
 
@@ -88,7 +90,9 @@ def test_progress_off_a_terminal_is_a_line_every_ten_seconds() -> None:
     for second in range(26):
         now[0] = float(second)
         output.on_event(Progress(done=second, total=100, label="invert"))
-    assert err.getvalue() == "invert: 10/100 after 10.0 s\ninvert: 20/100 after 20.0 s\n"
+    assert err.getvalue() == (
+        "invert: 10/100 after 10.0 s, about 1 min 30 s left\ninvert: 20/100 after 20.0 s, about 1 min 20 s left\n"
+    )
 
 
 def test_progress_in_bytes_is_read_as_sizes() -> None:
@@ -98,7 +102,13 @@ def test_progress_in_bytes_is_read_as_sizes() -> None:
     output.on_event(Progress(done=12_345_678, total=1_201_489_451, label="w.pt", unit="bytes"))
     now[0] = 20.0
     output.on_event(Progress(done=22_000_000, total=None, label="w.pt", unit="bytes"))
-    assert err.getvalue() == "w.pt: 12.3 MB/1.2 GB after 10.0 s\nw.pt: 22.0 MB after 20.0 s\n"
+    now[0] = 30.0
+    output.on_event(Progress(done=32_000_000, total=52_000_000, label="w.pt", unit="bytes"))
+    assert err.getvalue().splitlines() == [
+        "w.pt: 12.3 MB/1.2 GB after 10.0 s",  # what was there before the first event is no measure
+        "w.pt: 22.0 MB after 20.0 s",
+        "w.pt: 32.0 MB/52.0 MB after 30.0 s, about 20 s left",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -111,6 +121,7 @@ def test_no_progress_in_json_quiet_and_dry_runs(report: ReportOptions, terminal:
     for second in range(0, 100, 20):
         now[0] = float(second)
         output.on_event(Progress(done=second, total=100, label="invert"))
+        output.on_event(Phase(name="drawing"))
     assert (out.getvalue(), err.getvalue()) == ("", "")
 
 
@@ -129,6 +140,38 @@ def test_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: str, bar: b
     assert text.endswith("1 written\x1b[0m, 0 failed in 1.0 s -> out/a.png\n")
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1  # the cursor comes back
     assert out.getvalue() == ""
+
+
+def test_the_bar_is_there_from_the_first_event_and_says_what_is_done() -> None:
+    output, _, err = make(terminal=True)
+    output.on_event(Progress(done=0, total=1, label="invert"))
+    output.on_event(Phase(name="loading"))
+    output.on_event(Phase(name="optimising", done=100, total=300, pictures=1))
+    output.close()
+    text = err.getvalue()
+    assert "loading the model" in text and "optimising step 100 of 300" in text and "0/1" in text
+
+
+def test_a_long_silence_is_told_off_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output_module, "PROGRESS_SECONDS", 0.05)
+    output, _, err = make(clock=time.monotonic)
+    output.on_event(Progress(done=0, total=3, label="invert"))
+    output.on_event(Phase(name="loading"))
+    limit = time.monotonic() + 10
+    while err.getvalue().count("loading the model") < 2 and time.monotonic() < limit:
+        time.sleep(0.01)
+    output.close()
+    told = err.getvalue()
+    assert told.startswith("invert: 0/3 after ") and told.count("loading the model") >= 2
+    time.sleep(0.2)
+    assert err.getvalue() == told
+
+
+def test_the_summary_says_how_long_the_user_waited() -> None:
+    err = io.StringIO()
+    output = Output(stdout=io.StringIO(), stderr=err, clock=lambda: 107.5, started=100.0)
+    output.on_event(summary())
+    assert err.getvalue() == "1 written, 0 failed in 7.5 s\n"
 
 
 def test_verbose_lines() -> None:

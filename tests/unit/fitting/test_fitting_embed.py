@@ -56,6 +56,12 @@ def test_generator_and_start_stay_as_they_are(generator: Generator, targets: Ten
     assert torch.equal(first, start(2)) and not codes.requires_grad
 
 
+def test_every_step_is_told(generator: Generator, targets: Tensor) -> None:
+    told: list[int] = []
+    embed(generator, targets, start(2), steps=3, on_step=told.append)
+    assert told == [1, 2, 3]
+
+
 def test_no_step_is_the_start_itself(generator: Generator, targets: Tensor) -> None:
     assert torch.equal(embed(generator, targets, start(2) + 1, steps=0), start(2) + 1)
 
