@@ -56,8 +56,9 @@ class Recipe:
     """Everything that decides an output's pixels; no time, no user, no folder.
 
     ``variant`` tells the pictures of one input apart: the seed of the style mixed in. ``matrix`` maps photograph pixels
-    to pixels of a crop of ``crop_size``. Places are cut down to base names on the way in, so that a recipe cannot tell
-    where its maker keeps files.
+    to pixels of a crop of ``crop_size``; of a photograph into which all its faces were put back, ``faces`` holds
+    ``face``, ``matrix`` and ``crop_size`` of each. Places are cut down to base names on the way in, so that a recipe
+    cannot tell where its maker keeps files.
     """
 
     command: str
@@ -71,6 +72,7 @@ class Recipe:
     face: int | None = None
     matrix: list[list[float]] | None = None
     crop_size: int | None = None
+    faces: list[dict[str, Json]] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=library_versions)
     synthetic: bool = True
 
@@ -104,12 +106,13 @@ def parse_recipe(text: str) -> Recipe:
     missing = [name for name in _REQUIRED if name not in data]
     wrong = [name for name, kinds in _KINDS.items() if name in data and not _is_kind(data[name], kinds)]
     wrong += [name for name in ("weights_sha256", "versions") if not _holds_text(data.get(name, {}))]
+    wrong += [] if _are_faces(data.get("faces", [])) else ["faces"]
     if missing or wrong:
         parts = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has a wrong {', '.join(wrong)}"] * bool(wrong)
         raise InputError(f"the recipe {' and '.join(parts)}", "the file was changed by another program")
     if data["schema"] == 1 and isinstance(data.get("mix_seed"), int):
         data["variant"] = {"mix_seed": data["mix_seed"]}
-    return Recipe(**{name: data[name] for name in _KINDS if name in data})
+    return Recipe(**{name: data[name] for name in _KINDS if name in data}, faces=data.get("faces", []))
 
 
 def xmp_packet(*, composite: bool = False) -> str:
@@ -141,6 +144,15 @@ def _is_kind(value: object, kinds: tuple[type, ...]) -> bool:
     if isinstance(value, list):
         return list in kinds and len(value) == 3 and all(_is_row(row) for row in value)
     return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+
+
+def _are_faces(value: object) -> bool:
+    """Whether this lists faces: of each its number, and the matrix and size of its crop."""
+    return isinstance(value, list) and all(
+        isinstance(face, dict)
+        and all(_is_kind(face.get(name), _KINDS[name]) for name in ("face", "matrix", "crop_size"))
+        for face in value
+    )
 
 
 def _holds_text(value: object) -> bool:

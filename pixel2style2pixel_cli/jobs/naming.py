@@ -104,7 +104,10 @@ def _check_rendering(template: NameTemplate, names: Sequence[str], known: str) -
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OutputNames:
-    """Every output path of one input; ``number`` is what ``--existing rename`` appends, 0 for nothing."""
+    """Every output path of one input; ``number`` is what ``--existing rename`` appends, 0 for nothing.
+
+    ``joined``: all faces are in one picture, and only the files beside it are of one face each.
+    """
 
     folder: str
     template: NameTemplate
@@ -113,13 +116,14 @@ class OutputNames:
     many_faces: bool
     face: int
     number: int = 0
+    joined: bool = False
 
     def numbered(self, number: int) -> OutputNames:
         """The same names with ``-number`` appended."""
         return replace(self, number=number)
 
-    def base(self, *, face: int | None = None, variant: Variant = SINGLE) -> str:
-        """Path without any ending, which the files of one picture have in common."""
+    def base(self, *, face: int | None = None, variant: Variant = SINGLE, joined: bool = False) -> str:
+        """Path without any ending, which the files of one picture have in common; ``joined`` of all faces."""
         number = self.face if face is None or not self.many_faces else face
         fields = self.template.fields
         if fields == {"stem"}:
@@ -128,7 +132,7 @@ class OutputNames:
             name = self.template.render({**self.values, "face": number, **_ABSENT, **variant.values})
         if self.number:
             name += f"-{self.number}"
-        if self.many_faces and "face" not in fields:
+        if self.many_faces and "face" not in fields and not joined:
             name += f"_face{number}"
         if variant.key and fields.isdisjoint(variant.values):
             name += f"_{variant.key}"
@@ -136,12 +140,19 @@ class OutputNames:
 
     def path(self, ending: str, *, face: int | None = None, variant: Variant = SINGLE) -> str:
         """Path of one file; ``ending`` is a suffix such as ``.safetensors`` or ``_pair.png``."""
-        return self.base(face=face, variant=variant) + ending
+        return self.base(face=face, variant=variant, joined=self.joins(ending)) + ending
+
+    def joins(self, ending: str) -> bool:
+        """Whether a file with this ending is of all faces."""
+        return self.joined and ending == self.suffix
 
     def files(
         self, variants: Sequence[Variant], endings: Sequence[str], once: Sequence[str], *, face: int | None = None
     ) -> list[str]:
         """Paths of all files of one face: these endings of each picture, and those that there are once."""
+        if self.joined:
+            paths = [self.path(end, face=face, variant=variant) for variant in variants for end in endings]
+            return paths + [self.path(end, face=face) for end in once]
         bases = [self.base(face=face, variant=variant) for variant in variants]
         return [base + end for base in bases for end in endings] + [self.base(face=face) + end for end in once]
 

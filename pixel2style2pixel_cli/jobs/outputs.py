@@ -67,8 +67,12 @@ class Disk:
         return (names is None or fold(name) in names) and os.path.lexists(path)
 
     def faces(self, draft: Draft) -> dict[int, str]:
-        """The existing pictures of whichever faces of this input, by the number of the face."""
-        path = draft.names.path(draft.names.suffix, face=_PROBE, variant=draft.variants[0])
+        """A file of each face of this input that has one, by the number of the face: its picture, if it has its own."""
+        names, endings = draft.names, (draft.names.suffix, *draft.endings, *draft.once)
+        ending = next((ending for ending in endings if not names.joins(ending)), None)
+        if ending is None:
+            return {}
+        path = names.path(ending, face=_PROBE, variant=draft.variants[0])
         folder, name = os.path.split(path)
         before, found, after = fold(name).partition(str(_PROBE))
         if not found:

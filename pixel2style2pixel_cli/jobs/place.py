@@ -17,10 +17,11 @@ from pixel2style2pixel_cli.variants import SINGLE, Variant
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """The bytes of one file of an input, and what its name ends in."""
+    """The bytes of one file of an input: what its name ends in, which face and which variant it belongs to."""
 
     ending: str
     data: bytes
+    face: int
     variant: Variant = SINGLE
 
 
@@ -36,15 +37,15 @@ class Places:
         self._moved: dict[int, OutputNames] = {}  # the inputs whose planned name was taken
         self._lock = threading.Lock()
 
-    def write(self, item: PlanItem, face: int, files: Sequence[File], replaces: Collection[Path]) -> OutputNames:
-        """Write files of one face that belong together, all or none; returns the names that they have now.
+    def write(self, item: PlanItem, files: Sequence[File], replaces: Collection[Path]) -> OutputNames:
+        """Write files of one input that belong together, all or none; returns the names that they have now.
 
         ``replaces`` are planned files that may be replaced under every policy. Raises OutputError.
         """
         with self._lock:
             names = self._moved.get(item.index, item.names)
         while True:
-            paths = [names.path(file.ending, face=face, variant=file.variant) for file in files]
+            paths = [names.path(file.ending, face=file.face, variant=file.variant) for file in files]
             try:
                 if self.existing == "rename" and any(os.path.lexists(path) for path in paths):
                     raise TakenError(f"{paths[0]} is taken")  # goes on with the next number

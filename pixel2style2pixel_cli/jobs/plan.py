@@ -75,7 +75,8 @@ class Plan:
     """What a run will read and write; ``root`` is the folder of the outputs, None for standard output.
 
     ``endings`` are the files that each picture consists of, ``once`` those that each face has once, ``whole`` those
-    that show all pictures of a face. ``damaged`` says which existing files are made again, and why.
+    that show all pictures of a face. ``damaged`` says which existing files are made again, and why. ``joined``: the
+    picture is one of all faces of an input.
     """
 
     items: tuple[PlanItem, ...]
@@ -89,6 +90,7 @@ class Plan:
     endings: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
+    joined: bool = False
 
     @property
     def todo(self) -> tuple[PlanItem, ...]:
@@ -116,6 +118,7 @@ def make_plan(
     format: str = "png",
     existing: Existing = "error",
     many_faces: bool = False,
+    joined: bool = False,
     latents: bool = False,
     shard: tuple[int, int] | None = None,
     stdin: Callable[[], bytes],
@@ -132,6 +135,7 @@ def make_plan(
 ) -> Plan:
     """Settle every path of a run without changing anything on disk.
 
+    ``many_faces`` gives each face files of its own, but with ``joined`` there is one picture of all of them.
     ``face`` is what ``{face}`` shows when one face is taken, ``variants`` are the pictures made of each input.
     ``companions`` are endings of further pictures beside each one (``_pair``), ``input_companions`` of those made once
     for an input (``_row``), ``shared`` stems of files made once for the run (``sheet``). ``suffixes`` are the files
@@ -153,9 +157,10 @@ def make_plan(
         command=command,
     )
     beside = latents or bool(companions or input_companions or shared)
-    check_single(target, len(found.sources), many=many_faces or len(variants) > 1, beside=beside)
+    check_single(target, len(found.sources), many=many_faces > joined or len(variants) > 1, beside=beside)
     values: dict[str, str | int] = {"command": command, "model": model, "seed": seed}
-    make_names = _name_maker(target, name, many_faces, face, values, fields or {})
+    faces = _Faces(many=many_faces, joined=joined, taken=face)
+    make_names = _name_maker(target, name, faces, values, fields or {})
     endings = (target.suffix, *([LATENT_SUFFIX] if latents else []), *(ending + target.suffix for ending in companions))
     once = tuple(ending + target.suffix for ending in input_companions)
     drafts = [
@@ -182,6 +187,7 @@ def make_plan(
         endings=endings,
         once=tuple(ending for ending in once if not ending.startswith(ROW)),
         whole=tuple(ending for ending in once if ending.startswith(ROW)),
+        joined=joined,
     )
 
 
@@ -217,16 +223,25 @@ def _files_of(paths: Sequence[str]) -> Iterator[str]:
             yield from (os.path.join(folder, name) for name in names)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Faces:
+    """Which faces of an input have files: ``many``, all in one picture (``joined``), or the one ``taken``."""
+
+    many: bool
+    joined: bool
+    taken: int
+
+
 def _name_maker(
-    target: Target,
-    name: str,
-    many_faces: bool,
-    face: int,
-    values: dict[str, str | int],
-    fields: Mapping[str, str],
+    target: Target, name: str, faces: _Faces, values: dict[str, str | int], fields: Mapping[str, str]
 ) -> Callable[[int, Source], OutputNames]:
     """How an input's outputs are called: by the template in a folder, as typed when ``-o`` names the file."""
     template = parse_template(name if target.kind == "folder" else "{stem}", target.suffix, tuple(fields))
+    if faces.joined and "face" in template.fields:
+        raise UsageError(
+            f"the name {name!r} has the field {{face}}, but all faces are put into one picture",
+            "leave {face} out, or --paste",
+        )
 
     def make_names(index: int, source: Source) -> OutputNames:
         head, tail = os.path.split(source.relative)
@@ -238,8 +253,9 @@ def _name_maker(
             template=template,
             values={**values, **fields, "stem": stem, "index": index},
             suffix="" if target.kind == "stdout" else target.suffix,  # which makes the name "-"
-            many_faces=many_faces,
-            face=0 if many_faces else face,
+            many_faces=faces.many,
+            face=0 if faces.many else faces.taken,
+            joined=faces.joined,
         )
 
     return make_names

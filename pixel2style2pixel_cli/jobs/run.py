@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -39,13 +40,21 @@ class _Face:
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
-    """One picture, or what shows all of a face, while it is written; ``seconds`` is its share of the work so far."""
+class _Drawn:
+    """A face with one of its pictures; ``seconds`` is the share of that picture in the work so far."""
 
     face: _Face
-    variant: Variant | None
+    result: Result
     seconds: float
-    result: Future[Written] | Future[None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What is being written: a picture of one face, or of all of them, or what shows all pictures of a face."""
+
+    item: PlanItem
+    drawn: Sequence[_Drawn]
+    result: Future[list[Written]] | Future[None]
 
 
 class TaskRun:
@@ -73,6 +82,7 @@ class TaskRun:
         self.counts: dict[Status, int] = {"ok": 0, "skipped": 0, "no_face": 0, "failed": 0}
         self.busy = 0.0
         self.left_out = 0
+        self._gathered: dict[int, list[_Drawn]] = {}  # faces that wait for the others of their photograph
         self._done = 0
 
     def run(self, started: float) -> Summary:
@@ -161,17 +171,25 @@ class TaskRun:
 
     def _gather(self, item: PlanItem, read: Read, batch: list[_Face], settle: Callable[[], None]) -> None:
         """Add the faces of an input to the batch; of one that is there in part, report what is kept."""
-        for prepared in read.prepared:
-            standing = Standing(drawn=self.plan.variants)
-            if self.options.existing == "skip" and not self.plan.to_stdout:
-                standing = find_standing(self.plan, item, prepared.face or 0)
-            if standing.kept:
-                settle()
-                for variant in standing.kept:
-                    self._emit_skipped(item, prepared, variant)
+        standings = self._standings(item, read)
+        if any(standing.kept for standing in standings):
+            settle()
+        for prepared, standing in zip(read.prepared, standings, strict=True):
+            for variant in standing.kept:
+                self._emit_skipped(item, prepared, variant)
+        for prepared, standing in zip(read.prepared, standings, strict=True):
             if standing.drawn:
                 shown = self.translator.pictured(prepared) if self.options.compares else prepared
                 batch.append(_Face(item, read, shown, standing))
+
+    def _standings(self, item: PlanItem, read: Read) -> list[Standing]:
+        """What is there of each face; faces that share a picture are kept or drawn together."""
+        numbers = [prepared.face or 0 for prepared in read.prepared]
+        if self.options.existing != "skip" or self.plan.to_stdout:
+            return [Standing(drawn=self.plan.variants)] * len(numbers)
+        if self.plan.joined:
+            return [find_standing(self.plan, item, numbers)] * len(numbers)
+        return [find_standing(self.plan, item, [number]) for number in numbers]
 
     def _draw(self, batch: list[_Face], waiting: deque[_Waiting], writers: ThreadPoolExecutor) -> None:
         """Draw what has gathered and hand it to the writers; one input that cannot be drawn costs no other."""
@@ -186,12 +204,13 @@ class TaskRun:
                 try:
                     self._draw_together(own, waiting, writers)
                 except Exception as alone:
+                    self._gathered.pop(item.index, None)
                     self._settle(waiting)
                     self._emit_error(item.label, as_outcome(alone, item.label))
 
     def _draw_together(self, faces: list[_Face], waiting: deque[_Waiting], writers: ThreadPoolExecutor) -> None:
         """Draw every picture of these faces that is not drawn yet."""
-        order = [(i, variant) for i, face in enumerate(faces) for variant in face.standing.drawn[face.pictures :]]
+        order = list(self._order(faces))
         if not order:
             return
         self.on_event(Phase(name="drawing"))
@@ -208,6 +227,16 @@ class TaskRun:
                 self._hand_over(face, picture, share, waiting, writers)
             self._settle(waiting, keep=2 * self.engine.batch_size.size)
         self.busy += encoding
+
+    def _order(self, faces: Sequence[_Face]) -> Iterator[tuple[int, Variant]]:
+        """Face by face; but where the faces of a photograph share a picture variant by variant, so that one waits."""
+        if not self.plan.joined:
+            yield from ((i, each) for i, face in enumerate(faces) for each in face.standing.drawn[face.pictures :])
+            return
+        for _, group in itertools.groupby(enumerate(faces), key=lambda entry: entry[1].item.index):
+            together = list(group)
+            for place, variant in enumerate(together[0][1].standing.drawn):
+                yield from ((i, variant) for i, face in together if face.pictures <= place)
 
     def _timed(self, parts: Iterable[list[tuple[int, Picture]]]) -> Iterable[_Part]:
         started = device_seconds(self.engine.device)
@@ -226,7 +255,10 @@ class TaskRun:
         if picture.variant not in standing.kept:
             first = picture.variant is self.plan.variants[0]
             result = Result(face.item, photo, prepared, picture, first, standing.replaces)
-            waiting.append(_Waiting(face, picture.variant, seconds, writers.submit(self.writer.write, result)))
+            drawn = self._complete(_Drawn(face, result, seconds))
+            if drawn:
+                results = [each.result for each in drawn]
+                waiting.append(_Waiting(face.item, drawn, writers.submit(self.writer.write, results)))
         if self.options.grid not in ("row", "sheet") or not standing.together:
             return
         face.drawn.append(self.writer.kept(picture.pixels))
@@ -234,46 +266,63 @@ class TaskRun:
             together = writers.submit(
                 self.writer.write_together, face.item, photo, prepared, face.drawn, standing.replaces
             )
-            waiting.append(_Waiting(face, None, 0.0, together))
+            waiting.append(_Waiting(face.item, (), together))
+
+    def _complete(self, drawn: _Drawn) -> list[_Drawn]:
+        """The faces that can be written with this one: itself, or all of its photograph once the last is drawn."""
+        if not self.plan.joined:
+            return [drawn]
+        index = drawn.face.item.index
+        gathered = self._gathered.setdefault(index, [])
+        gathered.append(drawn)
+        return self._gathered.pop(index) if len(gathered) == len(drawn.face.read.prepared) else []
 
     def _settle(self, waiting: deque[_Waiting], keep: int = 0) -> None:
         """Report finished writes in order; wait for all but the last ``keep``, fewer where photographs are large."""
         while waiting and (len(waiting) > keep or waiting[0].result.done() or _kept_bytes(waiting) > MOST_KEPT):
             first = waiting.popleft()
-            item, prepared = first.face.item, first.face.prepared
             try:
-                written = first.result.result()
+                written = first.result.result() or ()
             except TakenError as error:
                 self._emit_taken(first, error)
                 continue
             except Exception as error:
-                outcome = as_outcome(error, item.label)
-                self._emit_error(item.label, outcome, face=prepared.face, variant=first.variant or SINGLE)
+                self._emit_lost(first, as_outcome(error, first.item.label))
                 continue
-            if written is None or first.variant is None:
-                continue
-            self._emit(
-                ImageDone(
-                    input=item.label,
-                    status="ok",
-                    model=self.engine.model.label,
-                    face=prepared.face,
-                    variant=first.variant,
-                    output=written.output,
-                    latent=written.latent,
-                    seconds=round(first.seconds + written.seconds, 4),
-                    aligned=prepared.aligned,
-                    message="; ".join(filter(None, (first.face.read.photo.warning, prepared.note))) or None,
-                )
+            for drawn, files in zip(first.drawn, written, strict=True):
+                self._emit_written(drawn, files)
+
+    def _emit_written(self, drawn: _Drawn, files: Written) -> None:
+        prepared = drawn.face.prepared
+        self._emit(
+            ImageDone(
+                input=drawn.face.item.label,
+                status="ok",
+                model=self.engine.model.label,
+                face=prepared.face,
+                variant=drawn.result.picture.variant,
+                output=files.output,
+                latent=files.latent,
+                seconds=round(drawn.seconds + files.seconds, 4),
+                aligned=prepared.aligned,
+                message="; ".join(filter(None, (drawn.face.read.photo.warning, prepared.note))) or None,
             )
+        )
+
+    def _emit_lost(self, lost: _Waiting, error: P2S2PError) -> None:
+        """Report what could not be written: a picture of one face, or for all of them once."""
+        face = lost.drawn[0].face.prepared.face if len(lost.drawn) == 1 else None
+        variant = lost.drawn[0].result.picture.variant if lost.drawn else SINGLE
+        self._emit_error(lost.item.label, error, face=face, variant=variant)
 
     def _emit_taken(self, lost: _Waiting, error: TakenError) -> None:
         """Report a picture whose name another run has taken since the plan was made."""
-        item, prepared, variant = lost.face.item, lost.face.prepared, lost.variant or SINGLE
         if self.options.existing != "skip":
-            self._emit_error(item.label, error, face=prepared.face, variant=variant)
-        elif lost.variant is not None:
-            self._emit_skipped(item, prepared, variant, "another run has written it in the meantime")
+            self._emit_lost(lost, error)
+            return
+        for drawn in lost.drawn:
+            variant = drawn.result.picture.variant
+            self._emit_skipped(lost.item, drawn.face.prepared, variant, "another run has written it in the meantime")
 
     def _emit_skipped(self, item: PlanItem, prepared: Prepared, variant: Variant, message: str | None = None) -> None:
         self._emit(
@@ -319,7 +368,7 @@ def _photo_bytes(faces: Iterable[_Face]) -> int:
 
 
 def _kept_bytes(waiting: Iterable[_Waiting]) -> int:
-    return _photo_bytes(each.face for each in waiting)
+    return _photo_bytes(drawn.face for each in waiting for drawn in each.drawn)
 
 
 @dataclass(frozen=True, slots=True)

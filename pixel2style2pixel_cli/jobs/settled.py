@@ -29,20 +29,21 @@ class Standing:
     replaces: frozenset[Path] = frozenset()
 
 
-def find_standing(plan: Plan, item: PlanItem, face: int) -> Standing:
-    """Look at the files of one face, when its input is about to be drawn: other runs may write to the same folder.
+def find_standing(plan: Plan, item: PlanItem, faces: Sequence[int]) -> Standing:
+    """Look at the files of a face, or of faces that share a picture, when their input is about to be drawn.
 
-    What exists now and did not when the plan was made is another run's, and is not replaced.
+    Other runs may write to the same folder: what exists now and did not when the plan was made is another run's, and
+    is not replaced.
     """
     kept, incomplete = list[Variant](), list[str]()
     for variant in plan.variants:
         once = plan.once if variant is plan.variants[0] else ()
-        files = item.names.files([variant], plan.endings, once, face=face)
+        files = [path for face in faces for path in item.names.files([variant], plan.endings, once, face=face)]
         if all(_is_whole(Path(path)) for path in files):
             kept.append(variant)
         else:
             incomplete += files
-    rows = item.names.files([], [], plan.whole, face=face)
+    rows = [path for face in faces for path in item.names.files([], [], plan.whole, face=face)]
     together = not (rows and all(_is_whole(Path(path)) for path in rows))
     drawn = list(plan.variants) if rows and together else [each for each in plan.variants if each not in kept]
     replaces = item.present.intersection(map(Path, [*incomplete, *(rows if together else ())]))

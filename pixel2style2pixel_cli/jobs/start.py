@@ -70,6 +70,7 @@ def _plan(inputs: Sequence[str], options: TaskOptions, card: Card) -> Plan:
         format=options.format,
         existing=options.existing,
         many_faces=options.many_faces,
+        joined=options.many_faces and run.paste,
         latents=options.save_latents,
         shard=parse_shard(options.shard) if options.shard else None,
         stdin=options.stdin,

@@ -84,30 +84,46 @@ class Writer:
         self.tiles = SheetTiles()
         self.places = Places(options.existing)
 
-    def write(self, result: Result) -> Written:
-        """Write every file of one picture; itself after its companions, so that one that exists is complete."""
+    def write(self, results: Sequence[Result]) -> list[Written]:
+        """Write every file of a picture; itself after its companions, so that one that exists is complete.
+
+        ``results`` are one face of an input, or all of them, which then share the picture: the photograph.
+        """
         started = time.perf_counter()
-        options, item, prepared, picture = self.options, result.item, result.prepared, result.picture
-        face, variant, ending = prepared.face or 0, picture.variant, item.names.suffix
-        files = self._crops(result) if result.first else []
-        text = self._recipe(item, result.photo, prepared, variant)
-        if options.save_latents:
-            files.append(File(LATENT_SUFFIX, self._latent(result, text), variant))
-        if options.grid == "pair":
-            compared = row_image([*self._shown(prepared), picture.pixels], labels=self._captions(("output",)))
-            pair = self._encode(compared, text, None, composite=False)
-            files.append(File("_pair" + ending, pair, variant))
-        pixels = self._paste(result) if options.paste else picture.pixels
-        data = self._encode(pixels, text, result.photo, composite=options.paste)
-        output, latent = "-", None
+        first, item = results[0], results[0].item
+        variant, faces = first.picture.variant, [result.prepared.face or 0 for result in results]
+        files = [file for result in results for file in self._companions(result)]
+        pixels = self._pasted(results) if self.options.paste else first.picture.pixels
+        data = self._encode(pixels, self._recipe_of(results), first.photo, composite=self.options.paste)
         if self.plan.to_stdout:
             self.stdout(data)
-        else:
-            files.append(File(ending, data, variant))
-            names = self.places.write(item, face, files, result.replaces)
-            output = str(names.picture(face=face, variant=variant))
-            latent = str(Path(names.path(LATENT_SUFFIX, face=face, variant=variant))) if options.save_latents else None
-        return Written(output=output, latent=latent, seconds=time.perf_counter() - started)
+            return [Written(output="-", latent=None, seconds=time.perf_counter() - started)] * len(results)
+        files.append(File(item.names.suffix, data, faces[0], variant))
+        names = self.places.write(item, files, first.replaces)
+        latents = [str(Path(names.path(LATENT_SUFFIX, face=face, variant=variant))) for face in faces]
+        seconds = (time.perf_counter() - started) / len(results)
+        return [
+            Written(
+                output=str(names.picture(face=face, variant=variant)),
+                latent=latent if self.options.save_latents else None,
+                seconds=seconds,
+            )
+            for face, latent in zip(faces, latents, strict=True)
+        ]
+
+    def _companions(self, result: Result) -> list[File]:
+        """The files beside the picture of one face."""
+        item, prepared, picture = result.item, result.prepared, result.picture
+        face, variant = prepared.face or 0, picture.variant
+        files = self._crops(result) if result.first else []
+        if self.options.save_latents:
+            text = self._recipe(item, result.photo, prepared, variant)
+            files.append(File(LATENT_SUFFIX, self._latent(result, text), face, variant))
+        if self.options.grid == "pair":
+            compared = row_image([*self._shown(prepared), picture.pixels], labels=self._captions(("output",)))
+            pair = self._encode(compared, self._recipe(item, result.photo, prepared, variant), None, composite=False)
+            files.append(File("_pair" + item.names.suffix, pair, face, variant))
+        return files
 
     def write_together(
         self, item: PlanItem, photo: Photo, prepared: Prepared, pictures: Sequence[Pixels], replaces: Collection[Path]
@@ -117,7 +133,7 @@ class Writer:
         if self.options.grid == "row":
             row = row_image(shown, labels=self._captions(self._labels()))
             data = self._encode(row, self._recipe(item, photo, prepared), None, composite=False)
-            self.places.write(item, face, [File(ROW + item.names.suffix, data)], replaces)
+            self.places.write(item, [File(ROW + item.names.suffix, data, face)], replaces)
         if self.options.grid == "sheet":
             self.tiles.add(item, face, shown)
 
@@ -142,7 +158,7 @@ class Writer:
             pictures["_landmarks"] = draw_landmarks(seen, prepared)
         text = self._recipe(item, result.photo, prepared) if pictures else None
         return [
-            File(ending + item.names.suffix, self._encode(picture, text, None, composite=False))
+            File(ending + item.names.suffix, self._encode(picture, text, None, composite=False), prepared.face or 0)
             for ending, picture in pictures.items()
         ]
 
@@ -155,6 +171,17 @@ class Writer:
 
     def _recipe(self, item: PlanItem, photo: Photo, prepared: Prepared, variant: Variant = SINGLE) -> str:
         made = self.recipes.make(name=item.relative, sha256=photo.sha256, prepared=prepared, variant=variant)
+        return recipe_json(made)
+
+    def _recipe_of(self, results: Sequence[Result]) -> str:
+        """The recipe of a picture; that of a photograph with all its faces lists them."""
+        first = results[0]
+        if not self.plan.joined or first.prepared.matrix is None:
+            return self._recipe(first.item, first.photo, first.prepared, first.picture.variant)
+        made = self.recipes.make_joined(
+            name=first.item.relative, sha256=first.photo.sha256, faces=[result.prepared for result in results],
+            variant=first.picture.variant,
+        )  # fmt: skip
         return recipe_json(made)
 
     def _shown(self, prepared: Prepared) -> list[Pixels]:
@@ -179,18 +206,22 @@ class Writer:
             exif=photo.exif if photo is not None and options.keep_exif else None,
         )
 
-    def _paste(self, result: Result) -> Pixels:
-        prepared, image = result.prepared, result.picture.pixels
-        if prepared.matrix is None:
-            return image
-        return paste_face(
-            result.photo.pixels,
-            image,
-            prepared.matrix,
-            crop_size=prepared.crop.shape[0],
-            original_crop=prepared.crop,
-            match_colours=prepared.hole is None,  # a hole has no colours to match
-        )
+    def _pasted(self, results: Sequence[Result]) -> Pixels:
+        """The photograph with these faces of it; the best one comes last, so that it lies on top where two meet."""
+        pixels = results[0].photo.pixels
+        for result in sorted(results, key=lambda result: result.prepared.face or 0, reverse=True):
+            prepared, image = result.prepared, result.picture.pixels
+            if prepared.matrix is None:
+                return image
+            pixels = paste_face(
+                pixels,
+                image,
+                prepared.matrix,
+                crop_size=prepared.crop.shape[0],
+                original_crop=prepared.crop,
+                match_colours=prepared.hole is None,  # a hole has no colours to match
+            )
+        return pixels
 
 
 def draw_landmarks(pixels: Pixels, prepared: Prepared) -> Pixels:

@@ -85,7 +85,7 @@ class Output:
         self._tracker = Tracker()
         self._lines_end: threading.Event | None = None
         self._without_face: list[ImageDone] = []
-        self._written: list[str] = []
+        self._written: dict[str, None] = {}  # in order; several faces may share one picture
         self._planned = 0
         self._summary_done = False
 
@@ -269,7 +269,7 @@ class Output:
         elif image.status == "no_face":
             self._without_face.append(image)
         elif image.status == "ok" and image.output is not None:
-            self._written.append(image.output)
+            self._written[image.output] = None
         if image.status == "skipped" and image.message and self.report.verbosity >= 0:
             self._line(f"{self.paint('warning:', 'yellow')} {clean(image.input)}: {clean(image.message)}")
         if self.report.mode != "human":
@@ -317,15 +317,18 @@ class Output:
         self._line(self.paint("hint:", "dim") + " " + clean(self._without_face[0].hint or hint))
 
     def _summary_line(self, summary: Summary) -> str:
-        verb = "to write" if self.report.dry_run else "written"
-        parts = [self.paint(f"{summary.ok} {verb}", "green") if summary.ok else f"0 {verb}"]
+        verb, count = "to write" if self.report.dry_run else "written", len(self._written)
+        written = f"{summary.ok} {verb}"
+        if 0 < count < summary.ok:
+            written = f"{summary.ok} faces {verb} into {count} {'picture' if count == 1 else 'pictures'}"
+        parts = [self.paint(written, "green") if summary.ok else written]
         if summary.skipped:
             parts.append(f"{summary.skipped} skipped")
         if summary.no_face:
             parts.append(self.paint(f"{summary.no_face} without a face", "yellow"))
         failed = f"{summary.failed} failed"
         parts.append(self.paint(failed, "red") if summary.failed else failed)
-        target = self._written[0] if len(self._written) == 1 else self.report.target
+        target = next(iter(self._written)) if count == 1 else self.report.target
         line = f"{', '.join(parts)} in {duration(summary.seconds)}"
         if target and summary.ok + summary.skipped:
             line += f" -> {clean(target)}"

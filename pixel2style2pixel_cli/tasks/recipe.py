@@ -47,6 +47,21 @@ class RecipeMaker:
             crop_size=prepared.crop.shape[0],
         )
 
+    def make_joined(self, *, name: str, sha256: str, faces: Sequence[Prepared], variant: Variant = SINGLE) -> Recipe:
+        """The recipe of a photograph into which these faces of it were put back."""
+        alone = [self.make(name=name, sha256=sha256, prepared=face, variant=variant) for face in faces]
+        return replace(
+            alone[0],
+            options={key: value for recipe in alone for key, value in recipe.options.items()},
+            face=None,
+            matrix=None,
+            crop_size=None,
+            faces=[
+                {"face": one.face, "matrix": [[*row] for row in one.matrix or ()], "crop_size": one.crop_size}
+                for one in alone
+            ],
+        )
+
     def with_engine(self, *, dtype: str, backend: str) -> RecipeMaker:
         """The same with what is known only once the model is loaded."""
         return replace(self, options={**self.options, "dtype": dtype, "backend": backend})

@@ -181,6 +181,52 @@ def test_several_faces(real: Call, folder: Path) -> None:
     assert third.code == 3 and "there is no face 2: 2 faces were found" in third.err
 
 
+def test_every_face_goes_back_into_one_photograph(real: Call, folder: Path) -> None:
+    two_faces().save(folder / "two.png")
+    line = ("invert", "two.png", "--paste", "--face", "all", "--save-latents", "--grid", "pair")
+    result = real(*line, "-o", "all", "--json")
+    assert result.code == 0, result.err
+    beside = {f"two_face{n}{end}" for n in (0, 1) for end in (".safetensors", "_pair.png")}
+    assert set(contents(folder / "all")) == {"two.png", *beside}
+    assert [(r["face"], r["output"], r["latent"]) for r in result.rows[:-1]] == [
+        (n, "all/two.png", f"all/two_face{n}.safetensors") for n in (0, 1)
+    ]
+    for number in (0, 1):
+        assert real("invert", "two.png", "--paste", "--face", str(number), "-o", f"{number}.png").code == 0
+    both, first, second = (pixels(folder / name) for name in ("all/two.png", "0.png", "1.png"))
+    assert np.array_equal(both[:, 180:], first[:, 180:]) and np.array_equal(both[:, :130], second[:, :130])
+    recipe = real("show", "all/two.png", "--json").rows[0]
+    assert (recipe["face"], recipe["matrix"], [face["face"] for face in recipe["faces"]]) == (None, None, [0, 1])
+    alone = [real("show", f"{n}.png", "--json").rows[0] for n in (0, 1)]
+    assert [face["matrix"] for face in recipe["faces"]] == [each["matrix"] for each in alone]
+    assert real(*line, "-o", "all", "-q").code == 2
+    human = real("invert", "two.png", "--paste", "--face", "left-to-right", "-o", "one.png")
+    assert "2 faces written into 1 picture" in human.err
+    assert np.array_equal(pixels(folder / "one.png"), both)
+    piped = real("invert", "two.png", "--paste", "--face", "all", "-o", "-")
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(piped.out))).astype(int), both)
+    named = real("invert", "two.png", "--paste", "--face", "all", "--name", "{stem}_{face}", "-q")
+    assert named.code == 2 and "all faces are put into one picture" in named.problems[0][0]
+
+
+def test_one_photograph_for_each_style_and_resumed(real: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.png", "b.png"):
+        two_faces().save(folder / name)
+    line = ("invert", "a.png", "b.png", "--paste", "--face", "all", "--mix-seed", "1-3", "--save-latents")
+    for size in ("1", "4", "64"):
+        assert real(*line, "-o", size, "--batch-size", size).code == 0
+    pictures = {f"{name}_mix{seed}.png" for name in "ab" for seed in (1, 2, 3)}
+    codes = {f"{name}_face{face}_mix{seed}.safetensors" for name in "ab" for face in (0, 1) for seed in (1, 2, 3)}
+    whole = contents(folder / "1")
+    assert set(whole) == pictures | codes
+    assert whole == contents(folder / "4") == contents(folder / "64")
+    for name in ("a_mix2.png", "b_face0_mix1.safetensors", "b_face1_mix3.safetensors"):
+        (folder / "1" / name).unlink()
+    resumed = real(*line, "-o", "1", "--skip-existing", "--json")
+    assert resumed.code == 0, resumed.err
+    assert contents(folder / "1") == whole
+
+
 def test_what_is_hardly_a_face_is_left_out_of_all_of_them(real: Call, folder: Path) -> None:
     from skimage import data
 
