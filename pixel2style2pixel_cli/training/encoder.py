@@ -29,8 +29,9 @@ from pixel2style2pixel_cli.training.data import Batch
 from pixel2style2pixel_cli.training.export import export_encoder, export_heads
 from pixel2style2pixel_cli.training.inputs import make_inputs, resized, show_inputs
 from pixel2style2pixel_cli.training.log import Row
-from pixel2style2pixel_cli.training.loop import autocast, falling_rate, set_rate, update_average
+from pixel2style2pixel_cli.training.loop import falling_rate, set_rate, update_average
 from pixel2style2pixel_cli.training.ranger import Ranger
+from pixel2style2pixel_cli.training.runtime import Runtime
 
 INPUT_LAYER = "trunk.input_layer.0.weight"
 # What an encoder on a pretrained trunk has in front of it for other inputs than pictures.
@@ -52,14 +53,15 @@ class EncoderTrainer:
         generator_digest: str = "",
     ) -> None:
         self.config, self.device, self.generator_digest = config, device, generator_digest
+        self.runtime = Runtime(device, config.run.precision)
         # What the losses look through; not trained, and in no checkpoint.
         self.networks = {name: network.to(device).eval().requires_grad_(False) for name, network in networks.items()}
         self.teacher = None if teacher is None else teacher.to(device).eval().requires_grad_(False)
         spec = generator.spec
         encoder = build_encoder(config.encoder, spec.n_styles, spec.style_dim)
         encoder.latent_avg.copy_(generator.latent_avg.expand(spec.n_styles, -1))
-        self.encoder = encoder.to(device).to(memory_format=torch.channels_last)
-        self.generator = generator.requires_grad_(False).eval().to(device).to(memory_format=torch.channels_last)
+        self.encoder = self.runtime.prepare(encoder)
+        self.generator = self.runtime.prepare(generator.requires_grad_(False).eval())
         self.average: Encoder | None = None
         if config.rates.ema_images:
             self.average = copy.deepcopy(self.encoder).requires_grad_(False).eval()
@@ -119,7 +121,7 @@ class EncoderTrainer:
         self.encoder.train()
         target = self._target(batch)
         fed = self._fed(batch, self.config.augmentation)
-        with self._autocast():
+        with self.runtime.autocast():
             codes = self.encoder(fed).float()
         logs: dict[str, Tensor] = {}
         if self.teacher is not None:
@@ -128,12 +130,12 @@ class EncoderTrainer:
             logs["w_norm"] = w_norm(codes - self.encoder.latent_avg)
         # counted from 1, as the log counts: what is logged at a multiple has all losses
         if self.config.losses.drawn and (step + 1) % self.config.losses.draw_every == 0:
-            with self._autocast():
+            with self.runtime.autocast():
                 drawn = self.generator(codes, "random").float()
             logs |= self._losses(drawn, target, batch)
         total = torch.stack([getattr(self.config.losses, name) * value for name, value in logs.items()]).sum()
         self.optimiser.zero_grad()
-        torch.autograd.backward(total)
+        self.runtime.backward(total)
         self.optimiser.step()
         if self.average is not None:
             update_average(self.average, self.encoder, 0.5 ** (len(target) / rates.ema_images))
@@ -147,17 +149,17 @@ class EncoderTrainer:
         if self.config.task.target == "flips":
             mirrored = torch.rand(len(image), 1, 1, 1) < 0.5
             image = torch.where(mirrored, image.flip(3), image)
-        return image.to(self.device).contiguous(memory_format=torch.channels_last)
+        return self.runtime.place(image)
 
     def _fed(self, batch: Batch, strength: Augmentation) -> Tensor:
         made = make_inputs(self.config.task.kind, batch, self.config.encoder.input_size, strength)
-        return made.to(self.device).contiguous(memory_format=torch.channels_last)
+        return self.runtime.place(made)
 
     @torch.no_grad()
     def _taught(self, target: Tensor) -> Tensor:
         """The teacher's codes (B, N, D) of the pictures to be drawn."""
         assert self.teacher is not None
-        with self._autocast():
+        with self.runtime.autocast():
             codes: Tensor = self.teacher(resized(target, self.teacher.spec.input_size))
         return codes.float()
 
@@ -167,12 +169,9 @@ class EncoderTrainer:
         if weights.detail and batch.labels is not None:
             emphasis = pixel.features_weight(batch.labels, weights.detail).to(self.device)
         seen = pictures.Compared(
-            drawn=drawn, target=target, emphasis=emphasis, networks=self.networks, autocast=self._autocast
+            drawn=drawn, target=target, emphasis=emphasis, networks=self.networks, autocast=self.runtime.autocast
         )
         return {name: getattr(pictures, row.function)(seen) for name, row in weights.of_pictures.items()}
-
-    def _autocast(self) -> torch.autocast:
-        return autocast(self.device, self.config.run.precision)
 
     def _draw(self, fed: Tensor) -> Tensor:
         encoder = self.average if self.average is not None else self.encoder.eval()

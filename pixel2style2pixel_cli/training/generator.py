@@ -27,8 +27,9 @@ from pixel2style2pixel_cli.training.config import GeneratorTraining, MappingFit
 from pixel2style2pixel_cli.training.data import Batch, PictureSource
 from pixel2style2pixel_cli.training.export import export_generator
 from pixel2style2pixel_cli.training.log import Row
-from pixel2style2pixel_cli.training.loop import autocast, falling_rate, set_rate, update_average
+from pixel2style2pixel_cli.training.loop import falling_rate, set_rate, update_average
 from pixel2style2pixel_cli.training.mapping import encode_pairs, fit_mapping
+from pixel2style2pixel_cli.training.runtime import Runtime
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -41,6 +42,7 @@ class GeneratorTrainer:
 
     def __init__(self, config: GeneratorTraining, device: torch.device) -> None:
         self.config, self.device = config, device
+        self.runtime = Runtime(device, config.run.precision)
         spec = config.generator
         self.generator = self._place(Generator(spec))
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
@@ -60,7 +62,7 @@ class GeneratorTrainer:
         self._optimisers = self._build_optimisers()
 
     def _place(self, module: M) -> M:
-        return module.to(self.device).to(memory_format=torch.channels_last)
+        return self.runtime.prepare(module)
 
     def _build_optimisers(self) -> dict[str, torch.optim.Optimizer]:
         rates, betas = self.config.rates, (self.config.rates.beta1, self.config.rates.beta2)
@@ -100,7 +102,7 @@ class GeneratorTrainer:
     def step(self, batch: Batch, step: int) -> dict[str, float]:
         """One step of every network; returns the losses."""
         self._set_rates(step)
-        image = batch.image.to(self.device).contiguous(memory_format=torch.channels_last)
+        image = self.runtime.place(batch.image)
         logs: dict[str, Tensor] = {}
         target = self.target(batch, image)
         fakes = self._step_generator(batch, image, target, step, logs)
@@ -120,7 +122,7 @@ class GeneratorTrainer:
 
         @torch.no_grad()
         def row_of(batch: Batch) -> Tensor:
-            with self._autocast():
+            with self.runtime.autocast():
                 return self.encode(encoder, batch.image.to(self.device)).mean(dim=1)
 
         z, w = encode_pairs(source, row_of, len(source) - self.config.run.held_out, on_event)
@@ -134,9 +136,6 @@ class GeneratorTrainer:
             rate = getattr(rates, name)
             set_rate(optimiser, falling_rate(rate, step, run.steps, rates.warm_up, rates.fall_from))
 
-    def _autocast(self) -> torch.autocast:
-        return autocast(self.device, self.config.run.precision)
-
     def target(self, batch: Batch, image: Tensor) -> Tensor:
         """What is to be drawn of pictures that the encoder reads: themselves, or cartoons.
 
@@ -145,7 +144,7 @@ class GeneratorTrainer:
         """
         if self.original is None or self.encoder is None:
             return image
-        with torch.no_grad(), self._autocast():
+        with torch.no_grad(), self.runtime.autocast():
             drawn = self.original(self.encode(self.encoder, image), "off").float()
         return cartoon(drawn, self.config.losses.cartoon, batch.labels)
 
@@ -161,7 +160,7 @@ class GeneratorTrainer:
         if self.discriminator is not None:
             self.discriminator.requires_grad_(False)
         fakes: list[Tensor] = []
-        with self._autocast():
+        with self.runtime.autocast():
             if losses.autoencode:
                 fakes.append(self._autoencode(batch, image, target, logs))
             if losses.adversarial:
@@ -177,7 +176,7 @@ class GeneratorTrainer:
         for name, optimiser in self._optimisers.items():
             if name != "discriminator":
                 optimiser.zero_grad()
-        torch.autograd.backward(total)
+        self.runtime.backward(total)
         for name, optimiser in self._optimisers.items():
             if name != "discriminator":
                 optimiser.step()
@@ -244,7 +243,7 @@ class GeneratorTrainer:
         losses = self.config.losses
         self.discriminator.requires_grad_(True)
         seen = self._seen(real)
-        with self._autocast():
+        with self.runtime.autocast():
             real_scores = self.discriminator(seen)
             fake_scores = [self.discriminator(self._seen(fake)) for fake in fakes]
             loss = torch.stack([adversarial.discriminator_loss(real_scores, scores) for scores in fake_scores]).mean()
@@ -258,7 +257,7 @@ class GeneratorTrainer:
             logs["r1"] = penalty.detach()
         optimiser = self._optimisers["discriminator"]
         optimiser.zero_grad()
-        torch.autograd.backward(loss)
+        self.runtime.backward(loss)
         optimiser.step()
         logs["discriminator"] = loss.detach()
 
@@ -268,10 +267,10 @@ class GeneratorTrainer:
         totals: dict[str, float] = {}
         count = 0
         for batch in batches:
-            image = batch.image.to(self.device).contiguous(memory_format=torch.channels_last)
+            image = self.runtime.place(batch.image)
             target = self.target(batch, image)
             count += len(image)
-            with self._autocast():
+            with self.runtime.autocast():
                 for name, drawn in self._drawn(batch, image).items():
                     totals[name] = totals.get(name, 0.0) + float(F.mse_loss(drawn.float(), target)) * len(image)
         return {name: total / count for name, total in totals.items()}
@@ -291,7 +290,7 @@ class GeneratorTrainer:
         """Pictures, drawings of them if asked for, reconstructions in W, W+ and from z, two rows of random samples."""
         image = batch.image.to(self.device)
         wanted = [self.target(batch, image)] if self.config.losses.cartoon else []
-        with self._autocast():
+        with self.runtime.autocast():
             rows = [image, *wanted, *self._drawn(batch, image).values()]
             for _ in range(2):
                 rows.append(

@@ -35,8 +35,9 @@ from pixel2style2pixel_cli.training.generator import AVERAGE_DRAWS, AVERAGE_SEED
 from pixel2style2pixel_cli.training.joint_config import JointTraining
 from pixel2style2pixel_cli.training.joint_networks import averages_of, joint_optimisers, last_layer, set_joint_rates
 from pixel2style2pixel_cli.training.log import Row
-from pixel2style2pixel_cli.training.loop import autocast, update_average
+from pixel2style2pixel_cli.training.loop import update_average
 from pixel2style2pixel_cli.training.mapping import encode_pairs, fit_mapping
+from pixel2style2pixel_cli.training.runtime import Runtime
 from pixel2style2pixel_cli.training.shown import draw_changes
 from pixel2style2pixel_cli.weights.header import read_weight_header
 
@@ -65,6 +66,7 @@ class JointTrainer:
 
     def __init__(self, config: JointTraining, trunk: LiteTrunk, device: torch.device) -> None:
         self.config, self.device = config, device
+        self.runtime = Runtime(device, config.run.precision)
         spec = config.generator
         self.trunk = self._place(trunk.requires_grad_(False).eval())
         self.generator = self._place(Generator(spec))
@@ -80,7 +82,7 @@ class JointTrainer:
         self._optimisers = joint_optimisers(self.generator, self.encoder, self.judge, config.rates)
 
     def _place(self, module: M) -> M:
-        return module.to(self.device).to(memory_format=torch.channels_last)
+        return self.runtime.prepare(module)
 
     def modules(self) -> Mapping[str, nn.Module]:
         """Everything a checkpoint holds; the trunk has its own file."""
@@ -115,7 +117,7 @@ class JointTrainer:
 
         @torch.no_grad()
         def row_of(batch: Batch) -> Tensor:
-            image = batch.image.to(self.device).contiguous(memory_format=torch.channels_last)
+            image = self.runtime.place(batch.image)
             return self.encode(self.encoder, image).mean(dim=1)
 
         z_dim = self.config.generator.z_dim
@@ -132,11 +134,11 @@ class JointTrainer:
         """One step of every network; returns the losses. While the judge has its head start, only it moves."""
         config = self.config
         set_joint_rates(self._optimisers, config.rates, step, config.run.steps)
-        image = batch.image.to(self.device).contiguous(memory_format=torch.channels_last)
+        image = self.runtime.place(batch.image)
         images = step * len(image)
         changes = draw_changes(config.shown, len(image), image.shape[-1], images)
         head_start = self.judge is not None and images < config.joint.head_start
-        with torch.no_grad(), self._autocast():
+        with torch.no_grad(), self.runtime.autocast():
             real = self._maps(changes.put_on(image))
             face = self._maps(inner_face(image)) if config.joint.face and not head_start else None
         if self.judge is not None and not self.judge.calibrated:
@@ -144,7 +146,7 @@ class JointTrainer:
         logs: dict[str, Tensor] = {}
         with torch.set_grad_enabled(not head_start):
             drawn = self._draw(batch, image)
-            with self._autocast():
+            with self.runtime.autocast():
                 seen = self._maps(changes.of(drawn.source).put_on(drawn.image))
         if not head_start:
             self._step_networks(image, drawn, seen, real, face, step, logs)
@@ -152,9 +154,6 @@ class JointTrainer:
             self._step_judge(real, [maps.detach() for maps in seen], logs)
         self._follow(batch, image, step, logs)
         return {name: float(value.detach()) for name, value in logs.items()}
-
-    def _autocast(self) -> torch.autocast:
-        return autocast(self.device, self.config.run.precision)
 
     def _maps(self, image: Tensor) -> list[Tensor]:
         maps: list[Tensor] = self.trunk(image.contiguous(memory_format=torch.channels_last))
@@ -164,7 +163,7 @@ class JointTrainer:
         """W+ codes (B, N, D) of pictures."""
         size = self.config.encoder.input_size
         fed = image if image.shape[-1] == size else F.interpolate(image, size=(size, size), mode="area")
-        with self._autocast():
+        with self.runtime.autocast():
             codes: Tensor = encoder(fed)
         return codes.float()
 
@@ -175,7 +174,7 @@ class JointTrainer:
         chosen = torch.randperm(count)[: round(joint.sample_share * count)]
         z, known = self._vectors(batch, chosen)
         mapped = self.generator.repeat(self.generator.mapping(z))
-        with self._autocast():
+        with self.runtime.autocast():
             drawn = self.generator(torch.cat([fall_back(codes, joint.w_plus_share), mapped]), "random").float()
         source = torch.cat([torch.arange(count), chosen])
         weight = torch.cat([torch.ones(count), joint.pair * known.float()]).to(self.device)
@@ -214,7 +213,7 @@ class JointTrainer:
         movers = [optimiser for name, optimiser in self._optimisers.items() if name != "judge"]
         for optimiser in movers:
             optimiser.zero_grad()
-        torch.autograd.backward(total)
+        self.runtime.backward(total)
         nn.utils.clip_grad_norm_(self.encoder.parameters(), ENCODER_CLIP)
         for optimiser in movers:
             optimiser.step()
@@ -234,7 +233,7 @@ class JointTrainer:
             logs["pair_features"] = features[count:].mean()
         total = (weight * (joint.features * features + joint.pyramid * pyramid)).mean() + joint.delta * drawn.delta
         if face is not None:
-            with self._autocast():
+            with self.runtime.autocast():
                 inner = self._maps(inner_face(drawn.image[:count]))
             logs["face"] = feature_distance(inner, face).mean()
             total = total + joint.face * logs["face"] * count / len(drawn.image)
@@ -255,7 +254,7 @@ class JointTrainer:
         loss = adversarial.hinge_real_loss(self.judge(real)) + fake
         optimiser = self._optimisers["judge"]
         optimiser.zero_grad()
-        torch.autograd.backward(loss)
+        self.runtime.backward(loss)
         optimiser.step()
         logs["judge"] = loss
 
@@ -281,14 +280,14 @@ class JointTrainer:
 
     def _reconstructed(self, image: Tensor) -> Tensor:
         codes = self.encode(self.averages["encoder_average"], image)
-        with self._autocast():
+        with self.runtime.autocast():
             drawn: Tensor = self.averages["generator_average"](codes)
         return drawn.float()
 
     def _sampled(self, batch: Batch) -> Tensor:
         z, _ = self._vectors(batch, torch.arange(len(batch.image)))
         average = self.averages["generator_average"]
-        with self._autocast():
+        with self.runtime.autocast():
             drawn: Tensor = average(average.map(z))
         return drawn.float()
 
@@ -297,7 +296,7 @@ class JointTrainer:
         """Of held-out pictures: squared error of reconstructions and samples, their spectrum, spread of samples."""
         parts: list[Tensor] = []
         for batch in batches:
-            image = batch.image.to(self.device).contiguous(memory_format=torch.channels_last)
+            image = self.runtime.place(batch.image)
             parts.append(torch.stack([image, self._reconstructed(image), self._sampled(batch)]).cpu())
         real, drawn, sampled = torch.cat(parts, dim=1)
         found = {"mse": float(F.mse_loss(drawn, real)), "mse_z": float(F.mse_loss(sampled, real))}
@@ -311,7 +310,7 @@ class JointTrainer:
     @torch.no_grad()
     def samples(self, batch: Batch) -> Sequence[Row]:
         """Pictures, their reconstructions, faces of the same z, two rows of random ones."""
-        image = batch.image.to(self.device).contiguous(memory_format=torch.channels_last)
+        image = self.runtime.place(batch.image)
         rows = [image, self._reconstructed(image), self._sampled(batch)]
         average = self.averages["generator_average"]
         for _ in range(2):

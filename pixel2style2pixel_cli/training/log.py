@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ class RunLog:
             spent = _number(kept[-1], "seconds") if kept else 0.0
         self._started = time.perf_counter() - spent
 
-    def write(self, step: int, values: dict[str, float]) -> None:
+    def write(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line; ``seconds`` counts those of earlier parts of the run."""
         line = {"step": step, "seconds": round(time.perf_counter() - self._started, 2)} | values
         with self.path.open("a", encoding="utf-8") as file:

@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.device import is_fast_in_bfloat16, keep_freed_memory
+from pixel2style2pixel_cli.device import keep_freed_memory
 from pixel2style2pixel_cli.errors import OutputError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, Progress
 from pixel2style2pixel_cli.training.checkpoint import Stamp, load_checkpoint, read_stamp, save_checkpoint
@@ -26,6 +26,7 @@ from pixel2style2pixel_cli.training.data import (
     training_batches,
 )
 from pixel2style2pixel_cli.training.log import Row, RunLog, write_sheet
+from pixel2style2pixel_cli.training.runtime import Runtime
 
 # Below the run folder: one folder per snapshot, named by its step.
 SNAPSHOTS = "snapshots"
@@ -35,6 +36,7 @@ class Trainer(Protocol):
     """One kind of run: owns networks and optimisers, makes one step, draws samples, exports the result."""
 
     device: torch.device
+    runtime: Runtime
 
     def modules(self) -> Mapping[str, nn.Module]: ...
 
@@ -87,39 +89,62 @@ def run_training(
         raise OutputError(f"{folder} cannot be a run folder: {error.strerror}", "choose another --out") from error
     wanted = Stamp(step=0, config=config_json, seed=seed, pictures=len(source))
     start = _resume(trainer, wanted, folder, resume, on_event)
-    log = RunLog(folder, step=start)
     batches = training_batches(
         source, batch=config.batch, seed=seed, start=start, held_out=config.held_out, flip=config.flip
     )
-    preview = preview_batch(source, config.held_out)
+    records = _Records(trainer, config, source, folder, wanted, RunLog(folder, step=start), on_event)
     values: dict[str, float] = {}
     done = start
     until = math.inf if minutes is None else time.monotonic() + 60 * minutes
     for step, batch in zip(range(start, config.steps), batches, strict=False):
         torch.manual_seed(step_seed(seed, step))
-        values = trainer.step(batch, step)
+        values = trainer.runtime.reduce(trainer.step(batch, step))
         done = step + 1
         if not all(math.isfinite(v) for v in values.values()):
             raise UsageError(f"training diverged at step {done}: {values}", "lower the learning rate and resume")
         last = done == config.steps or time.monotonic() >= until
-        if done % config.log_every == 0 or last:
-            log.write(done, values)
-            on_event(Progress(done=done, total=config.steps, label=_summarise(values)))
-        if config.held_out and (done % config.validate_every == 0 or last):
-            validation = trainer.validate(_held_out(source, config))
-            log.write(done, {f"held_out/{k}": v for k, v in validation.items()})
-            on_event(Notice(message=f"step {done}, held out: {_summarise(validation)}"))
-        if done % config.sample_every == 0 or last:
-            write_sheet(folder, f"{done:07d}", trainer.samples(preview))
-        if done % config.checkpoint_every == 0 or last:
-            stamp = replace(wanted, step=done)
-            modules, optimisers, extra = trainer.modules(), trainer.optimisers(), trainer.extra()
-            save_checkpoint(folder, stamp, modules=modules, optimisers=optimisers, extra=extra)
-        if config.snapshot_every and done % config.snapshot_every == 0:
-            _keep_snapshot(trainer, folder / SNAPSHOTS / f"{done:07d}")
+        if trainer.runtime.main:
+            records.write(done, values, last=last)
         if last:
             break
     return RunResult(done, values, tuple(trainer.export(folder)))
+
+
+class _Records:
+    """What a run leaves in its folder: log, sample sheets, checkpoints, snapshots."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        config: RunConfig,
+        source: PictureSource,
+        folder: Path,
+        stamp: Stamp,
+        log: RunLog,
+        on_event: OnEvent,
+    ) -> None:
+        self.trainer, self.config, self.source, self.folder = trainer, config, source, folder
+        self.stamp, self.log, self.on_event = stamp, log, on_event
+        self.preview = preview_batch(source, config.held_out)
+
+    def write(self, done: int, values: Mapping[str, float], *, last: bool) -> None:
+        """Whatever is due after so many steps; all of it after the last one."""
+        trainer, config = self.trainer, self.config
+        if done % config.log_every == 0 or last:
+            self.log.write(done, values)
+            self.on_event(Progress(done=done, total=config.steps, label=_summarise(values)))
+        if config.held_out and (done % config.validate_every == 0 or last):
+            validation = trainer.validate(_held_out(self.source, config))
+            self.log.write(done, {f"held_out/{k}": v for k, v in validation.items()})
+            self.on_event(Notice(message=f"step {done}, held out: {_summarise(validation)}"))
+        if done % config.sample_every == 0 or last:
+            write_sheet(self.folder, f"{done:07d}", trainer.samples(self.preview))
+        if done % config.checkpoint_every == 0 or last:
+            modules, optimisers, extra = trainer.modules(), trainer.optimisers(), trainer.extra()
+            stamp = replace(self.stamp, step=done)
+            save_checkpoint(self.folder, stamp, modules=modules, optimisers=optimisers, extra=extra)
+        if config.snapshot_every and done % config.snapshot_every == 0:
+            _keep_snapshot(trainer, self.folder / SNAPSHOTS / f"{done:07d}")
 
 
 def _held_out(source: PictureSource, config: RunConfig) -> Iterable[Batch]:
@@ -137,12 +162,6 @@ def _keep_snapshot(trainer: Trainer, folder: Path) -> None:
 def step_seed(seed: int, step: int) -> int:
     """Seed of one step: distinct for every pair in practice."""
     return (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9) % 2**63
-
-
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The context in which networks run: bfloat16 when asked for, or when ``auto`` and the device is fast in it."""
-    half = precision == "bfloat16" or (precision == "auto" and is_fast_in_bfloat16(device))
-    return torch.autocast(device.type, torch.bfloat16, enabled=half)
 
 
 def falling_rate(rate: float, step: int, steps: int, warm_up: int, fall_from: float) -> float:

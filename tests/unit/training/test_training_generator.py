@@ -36,7 +36,7 @@ from pixel2style2pixel_cli.training.config import GeneratorLosses, GeneratorTrai
 from pixel2style2pixel_cli.training.data import Batch, PictureSource, held_out_batches, training_batches
 from pixel2style2pixel_cli.training.export import export_encoder
 from pixel2style2pixel_cli.training.generator import GeneratorTrainer, fall_back, feature_distance
-from pixel2style2pixel_cli.training.loop import autocast
+from pixel2style2pixel_cli.training.runtime import Runtime
 from pixel2style2pixel_cli.weights.digest import tensor_digest
 from pixel2style2pixel_cli.weights.header import METADATA_KEY
 
@@ -179,7 +179,7 @@ def test_half_precision_is_taken_where_the_processor_has_it(
         monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     else:
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
-    with autocast(CPU, precision):
+    with Runtime(CPU, precision).autocast():
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert product.dtype == (torch.bfloat16 if half else torch.float32)
 
