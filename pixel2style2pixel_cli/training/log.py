@@ -30,7 +30,7 @@ class RunLog:
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line; ``seconds`` counts those of earlier parts of the run."""
-        line = {"step": step, "seconds": round(time.perf_counter() - self._started, 2)} | values
+        line = {"step": step, "seconds": round(time.perf_counter() - self._started, 2), **values}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
