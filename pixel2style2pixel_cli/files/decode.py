@@ -16,7 +16,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from pixel2style2pixel_cli.errors import InputError, reading, reason_of
 from pixel2style2pixel_cli.files import bmp, jpeg, png, pnm, tiff, tiff_samples
 from pixel2style2pixel_cli.files.gamut import SRGB, ColourSpace, coded_space
-from pixel2style2pixel_cli.files.heif import enable_heif
+from pixel2style2pixel_cli.files.heif import lacks_heif
 from pixel2style2pixel_cli.files.source import LARGE, READABLE, HeaderStream, most_bytes, read_bytes
 from pixel2style2pixel_cli.files.unknown import describe_unknown
 
@@ -126,7 +126,7 @@ def open_header(stream: HeaderStream, head: bytes, name: str) -> ImageFile:
     if not head:
         raise InputError(f"{name} is empty (0 bytes), {READABLE}", _AGAIN)
     Image.init()
-    enable_heif(head)
+    unreadable = lacks_heif(head)
     problem: Exception | None = None
     for key in FORMATS:
         factory, accept = Image.OPEN.get(key, (None, None))
@@ -146,7 +146,7 @@ def open_header(stream: HeaderStream, head: bytes, name: str) -> ImageFile:
         except Exception as error:  # header parsers that are fed damaged bytes raise anything
             # TGA has no signature and rejects everything, so its complaint says nothing
             problem = problem if key == "TGA" else error
-    if problem is not None:
+    if problem is not None and not unreadable:  # the reader of AVIF tries some of these as well
         raise InputError(
             f"{name} starts like a picture but its header is damaged: {reason_of(problem)}; {READABLE}", _AGAIN
         ) from problem

@@ -11,19 +11,19 @@ from pixel2style2pixel_cli.files.unknown import HEIC_BRANDS
 LEAST_VERSION = (1, 8)
 
 
-def enable_heif(head: bytes) -> None:
-    """Make Pillow read HEIC where a file begins like one and a safe version of the package is installed."""
-    if head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS:
-        _register()
+def lacks_heif(head: bytes) -> bool:
+    """Whether a file begins like HEIC and nothing here reads it; makes Pillow read it with a safe version at hand."""
+    return head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS and not _register()
 
 
 @functools.cache
-def _register() -> None:
+def _register() -> bool:
     try:
         version = importlib.metadata.version("pillow-heif")
         if tuple(int(part) for part in version.split(".")[:2]) < LEAST_VERSION:
-            return
+            return False
         import pillow_heif
     except (ImportError, ValueError, OSError):
-        return
+        return False
     pillow_heif.register_heif_opener(thumbnails=False)
+    return True

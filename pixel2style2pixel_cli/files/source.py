@@ -96,7 +96,10 @@ def read_bytes(
 
 def _read_pipe(path: Path, name: str, most: int) -> bytes:
     """All that comes through a pipe; opened so that one nobody writes to does not stop the run for ever."""
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    if not hasattr(os, "O_NONBLOCK"):  # Windows, whose pipes have names of another kind
+        with path.open("rb") as file:
+            return read_stream(file, name, most=most)
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     blocks: list[bytes] = []
     total, deadline = 0, time.monotonic() + _PATIENCE
     try:

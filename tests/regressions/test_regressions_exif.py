@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import struct
 from typing import Any
@@ -180,15 +181,14 @@ def test_second_pictures_of_a_camera_do_not_matter() -> None:
     assert np.array_equal(wanted, np.array(Image.open(io.BytesIO(data)).convert("RGB")))
 
 
-def test_heic_is_read_with_its_extra_and_named_without() -> None:
-    try:
-        import pillow_heif
-    except ImportError:
-        pillow_heif = None
-    if pillow_heif is None:
+@pytest.mark.parametrize("brand", [b"heic", b"mif1"])
+def test_heic_is_read_with_its_extra_and_named_without(brand: bytes) -> None:
+    data = (DATA / "photo.heic").read_bytes()
+    data = data[:8] + brand + data[12:]
+    if importlib.util.find_spec("pillow_heif") is None:
         with pytest.raises(InputError, match="is a HEIC photograph") as caught:
-            read_image(DATA / "photo.heic", name="x.heic")
+            read_image(data, name="x.heic")
         assert "[heif]" in caught.value.hint and "JPEG" in caught.value.hint
         return
-    photo = read_image(DATA / "photo.heic", name="x.heic")
+    photo = read_image(data, name="x.heic")
     assert np.abs(photo.pixels.astype(int) - np.array(Image.open(DATA / "photo.png"))).mean() < 4
