@@ -17,6 +17,7 @@ from pixel2style2pixel_cli.files.paths import display
 
 PART_SUFFIX = ".part"
 _NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _NOT_PERMITTED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -150,9 +151,18 @@ def _write_synced(part: Path, data: bytes) -> None:
         rest = memoryview(data)
         while len(rest):
             rest = rest[os.write(handle, rest) :]
-        os.fsync(handle)
+        _sync(handle)
     finally:
         os.close(handle)
+
+
+def _sync(handle: int) -> None:
+    """Have the bytes on the disk before the file gets its name; some network disks cannot be asked for that."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def _explain(error: OSError, path: Path) -> OutputError:

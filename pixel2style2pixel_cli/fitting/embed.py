@@ -5,9 +5,7 @@ Shape suffixes: B batch, C channels, H W height and width, N styles, D style wid
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import stat
@@ -54,15 +55,19 @@ Commands = Mapping[str, Sequence[Declaration]]
 def config_files(explicit: str | None, folder: Path) -> list[Path]:
     """The files that count, the strongest first: the explicit one alone, else the project's and the user's.
 
-    A file of the user that may not be read counts as absent: it may be another user's, as under sudo.
+    One that may not be read counts as absent: it may be another user's, as under sudo.
     """
     if explicit is not None:
         return [Path(explicit)]
     import platformdirs
 
-    found = [folder / PROJECT_FILE] if os.path.lexists(folder / PROJECT_FILE) else []
-    user = platformdirs.user_config_path("p2s2p") / PROJECT_FILE
-    return [*found, user] if os.path.isfile(user) and os.access(user, os.R_OK) else found  # noqa: PTH113 - raises nothing
+    project, user = folder / PROJECT_FILE, None
+    with contextlib.suppress(RuntimeError):  # a user without a home folder
+        user = platformdirs.user_config_path("p2s2p") / PROJECT_FILE
+    found = [project] if os.path.lexists(project) and os.access(project, os.R_OK) else []
+    if user is not None and os.path.isfile(user) and os.access(user, os.R_OK):  # noqa: PTH113 - raises nothing
+        found.append(user)
+    return found
 
 
 def load_defaults(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pixel2style2pixel_cli.errors import MissingError, P2S2PError, UsageError
 from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, WeightFile, load_card
-from pixel2style2pixel_cli.zoo.find import DISTRIBUTION, card_folders, find_card, install_folder, list_cards
+from pixel2style2pixel_cli.zoo.find import DISTRIBUTION, card_folders, entries, find_card, install_folder, list_cards
 from pixel2style2pixel_cli.zoo.resolve import InstalledModel, locate
 
 _CHECKPOINT = re.compile(r'^\s*role\s*=\s*"checkpoint"', re.MULTILINE)
@@ -76,7 +76,7 @@ def _sound(folder: Path) -> Card | None:
 def _may_be_installed(folder: Path) -> bool:
     """Whether a card is worth reading: a published model without a weight file anywhere is not installed."""
     places = (folder, install_folder(folder.name))
-    if any(path.suffix == ".safetensors" for place in places if place.is_dir() for path in place.iterdir()):
+    if any(path.suffix == ".safetensors" for place in places for path in entries(place)):
         return True
     try:
         return not _CHECKPOINT.search((folder / CARD_FILE).read_text(encoding="utf-8"))

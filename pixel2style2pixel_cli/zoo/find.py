@@ -52,10 +52,17 @@ def home_folder() -> Path:
     """Where imported models and caches live: P2S2P_HOME, else the platform's cache folder. It may not exist yet."""
     chosen = os.environ.get("P2S2P_HOME")
     if chosen:
-        return Path(chosen).expanduser()
+        try:
+            return Path(chosen).expanduser()
+        except RuntimeError as error:
+            raise UsageError(f"P2S2P_HOME is {chosen}, and nobody has that home folder", "give a full path") from error
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("p2s2p", appauthor=False))
+    try:
+        found = Path(platformdirs.user_cache_dir("p2s2p", appauthor=False))
+    except RuntimeError:  # no HOME, and a user without a name, as in some containers
+        found = Path("~")
+    return found if found.is_absolute() else Path(os.sep, ".cache", "p2s2p")  # as with HOME=/
 
 
 def require_space(folder: Path, needed: int) -> None:
@@ -97,11 +104,23 @@ def card_folders() -> list[Path]:
     """Folders that hold a card, one a name: those of the zoo, then the user's, each in the order of their names."""
     found: dict[str, Path] = {}
     for parent in _parents():
-        if parent.is_dir():
-            for entry in sorted(parent.iterdir()):
-                if entry.name not in found and (entry / CARD_FILE).is_file():
-                    found[entry.name] = entry
+        for entry in entries(parent):
+            if entry.name not in found and is_readable_file(entry / CARD_FILE):
+                found[entry.name] = entry
     return list(found.values())
+
+
+def is_readable_file(path: Path) -> bool:
+    """Whether a file is there; a folder that may not be looked into, as another user's home, counts as empty."""
+    return os.path.isfile(path)  # noqa: PTH113 - pathlib's raises where the folder is closed to us
+
+
+def entries(folder: Path) -> list[Path]:
+    """What is in a folder, in the order of the names; nothing where it is absent or closed to us."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def find_card(name_or_path: str) -> Card:
@@ -122,7 +141,7 @@ def find_card(name_or_path: str) -> Card:
 def find_named(name: str) -> Card:
     """The card of a zoo model, or of a model that the user imported; MissingError lists the names there are."""
     for parent in _parents():
-        if (parent / name / CARD_FILE).is_file():
+        if is_readable_file(parent / name / CARD_FILE):
             return load_card(parent / name)
     names = [card.name for card in list_cards()]
     near = difflib.get_close_matches(name, names, n=1)

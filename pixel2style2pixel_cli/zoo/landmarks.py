@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError
-from pixel2style2pixel_cli.zoo.find import home_folder
+from pixel2style2pixel_cli.zoo.find import home_folder, is_readable_file
 from pixel2style2pixel_cli.zoo.verify import remembered_sha256
 
 LANDMARK_FILE = "shape_predictor_68_face_landmarks.dat"
@@ -19,7 +19,7 @@ def find_landmarks() -> Path:
     """Path of the landmark file whose sha256 is the known one; MissingError or IntegrityError otherwise."""
     wrong: list[str] = []
     for path in _candidates():
-        if not path.is_file():
+        if not is_readable_file(path):
             continue
         found = remembered_sha256(path)
         if found == LANDMARK_SHA256:

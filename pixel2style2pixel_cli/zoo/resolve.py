@@ -10,7 +10,7 @@ from pathlib import Path
 from pixel2style2pixel_cli.errors import MissingError, UsageError
 from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec
 from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, Role, load_card
-from pixel2style2pixel_cli.zoo.find import find_named, install_folder
+from pixel2style2pixel_cli.zoo.find import find_named, install_folder, is_readable_file
 from pixel2style2pixel_cli.zoo.verify import check_sha256
 
 
@@ -121,6 +121,6 @@ def _own_files(card: Card) -> dict[Role, Path] | None:
         for role in card.roles:
             weight = card.weight(role)
             files[role] = folder / (weight.file if weight else f"{role}.safetensors")
-        if all(path.is_file() for path in files.values()):
+        if all(is_readable_file(path) for path in files.values()):
             return files
     return None

@@ -1,0 +1,132 @@
+"""Machines that are set up in other ways: no home, no working folder, names no disk takes, disks that cannot sync."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from real_run import Call, write_photos
+
+from pixel2style2pixel_cli.files import atomic
+
+LONG = "n" * 300
+POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX folders")
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        (["invert", LONG, "-o", "out", "--align", "never"], 3),
+        (["invert", "a.png", "-o", f"{LONG}/x", "--align", "never"], 3),
+        (["invert", "a.png", "-o", f"{LONG}.png", "--align", "never"], 3),
+        (["invert", "a.png", "--model", LONG], 4),
+        (["invert", "a.png", "--model", f"./{LONG}"], 4),
+        (["invert", "a.png", "--config", LONG], 2),
+        (["invert", f"@{LONG}"], 2),
+        (["inpaint", "a.png", "--mask", LONG], 2),
+        (["mix", LONG, "a.png"], 3),
+        (["mix", "a.png", LONG, "--align", "never"], 3),
+        (["show", LONG], 2),
+        (["models", "show", LONG], 4),
+        (["models", "verify", LONG], 4),
+        (["models", "import", "new", LONG], 2),
+        (["models", "blend", LONG, "tiny-generator", "new"], 4),
+        (["models", "remove", LONG], 2),
+        (["train", "generator", "--data", LONG, "--out", "run"], 2),
+        (["train", "generator", "--data", ".", "--out", LONG, "--check"], 2),
+        (["train", "encoder", "--task", "invert", "--data", ".", "--out", "run", "--generator", LONG], 4),
+    ],
+    ids=lambda value: " ".join(value).replace(LONG, "LONG") if isinstance(value, list) else str(value),
+)
+def test_a_name_no_disk_takes_is_two_lines(real: Call, folder: Path, typed: list[str], code: int) -> None:
+    write_photos(folder, ["a.png"])
+    done = real(*typed)
+    assert "Traceback" not in done.err
+    lines = [line.split(":")[0] for line in done.err.splitlines()]
+    assert lines.count("error") == lines.count("hint") == 1, done.err
+    assert done.code in (code, 2, 3, 4), done.err
+
+
+@pytest.mark.parametrize("home", [LONG, "file/below"])
+def test_a_home_that_cannot_be_used_costs_a_task_nothing(
+    real: Call, folder: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    write_photos(folder, ["a.png"])
+    (folder / "file").write_text("no folder")
+    monkeypatch.setenv("P2S2P_HOME", home)
+    assert real("invert", "a.png", "-o", "out", "--align", "never").code == 0
+    assert real("models", "list").code == 0
+    refused = real("models", "blend", "tiny-generator", "tiny-generator", "new", "--at", "8")
+    ((error, _),) = refused.problems
+    assert refused.code in (2, 3) and home.split("/")[0] in error
+
+
+@POSIX
+def test_the_home_of_nobody_is_named(real: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("P2S2P_HOME", "~nosuchuser/x")
+    done = real("models", "list")
+    assert (done.code, done.problems) == (
+        2, [("P2S2P_HOME is ~nosuchuser/x, and nobody has that home folder", "give a full path")]
+    )  # fmt: skip
+
+
+@POSIX
+def test_no_home_folder_at_all(real: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_photos(folder, ["a.png"])
+    for name in ("HOME", "P2S2P_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda number: (_ for _ in ()).throw(KeyError(number)))
+    assert real("invert", "a.png", "-o", "out", "--align", "never").code == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["a.png", "out"]  # nothing is called ~
+
+
+@POSIX
+def test_a_working_folder_that_is_gone(real: Call, folder: Path) -> None:
+    write_photos(folder, ["a.png"])
+    gone = folder / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    shutil.rmtree(gone)
+    try:
+        done = real("invert", folder / "a.png", "-o", folder / "out", "--align", "never")
+        relative = real("invert", "a.png", "-o", "out", "--align", "never")
+    finally:
+        os.chdir(folder)
+    for each in (done, relative):
+        assert "Traceback" not in each.err
+    assert done.code == 0 or "the folder you are in does not exist any more" in done.err
+    assert relative.code != 0 and relative.err.count("error:") == 1
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_a_disk_that_cannot_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse(handle: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(atomic.os, "fsync", refuse)
+    atomic.write_atomic(tmp_path / "a", b"whole")
+    assert (tmp_path / "a").read_bytes() == b"whole"
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions that hold")
+def test_a_home_that_may_not_be_read(real: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_photos(folder, ["a.png"])
+    (folder / "home").mkdir(mode=0)
+    monkeypatch.setenv("P2S2P_HOME", str(folder / "home"))
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    assert real("invert", "a.png", "-o", "out", "--align", "never").code == 0
+
+
+def test_configuration_that_may_not_be_read_counts_as_absent(
+    real: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_photos(folder, ["a.png"])
+    (folder / "p2s2p.toml").write_text("[invert]\nseed = 'x'\n")
+    readable: Callable[..., bool] = os.access
+    monkeypatch.setattr(os, "access", lambda path, *rest: "p2s2p.toml" not in str(path) and readable(path, *rest))
+    assert real("invert", "a.png", "-o", "out", "--align", "never").code == 0
+    assert real("invert", "a.png", "-o", "out", "--config", "p2s2p.toml").code == 2
