@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pixel2style2pixel_cli.errors import InputError, UsageError
 from pixel2style2pixel_cli.events import ImageDone, OnEvent, Summary, ignore_event
 from pixel2style2pixel_cli.options.models import BlendOptions, PullOptions, SomeModels, VerifyOptions
+from pixel2style2pixel_cli.options.paste import PasteOptions
 from pixel2style2pixel_cli.options.signature import function_of
 from pixel2style2pixel_cli.options.task import FaceOptions, TaskOptions
 from pixel2style2pixel_cli.options.training import EncoderTrainingOptions, GeneratorTrainingOptions, TrainingOptions
@@ -95,6 +96,21 @@ list_faces = function_of(
     inputs=Inputs,
     inputs_help=FaceOptions.inputs_help,
     only=("recursive", "detector", "detector_threshold", "max_pixels", "shard", "stdin", "on_event"),
+)
+
+
+def _paste(options: PasteOptions) -> Summary:
+    from pixel2style2pixel_cli.jobs.paste import paste_results
+
+    return paste_results(options)
+
+
+paste = function_of(
+    "api.paste",
+    PasteOptions,
+    _paste,
+    does="Put results back into the photographs that they were made from; returns the counts of the run.",
+    by_place=("result", "photo"),
 )
 
 

@@ -128,7 +128,7 @@ def resume_command(arguments: Sequence[str]) -> str | None:
     words = list(arguments)
     if words[:1] == ["train"]:
         again = [word for word in words if word != "--no-resume"]
-    elif words and words[0] in TASKS and not {"-", "-o-", "--out=-", "--list-faces"} & set(words):
+    elif words and words[0] in (*TASKS, "paste") and not {"-", "-o-", "--out=-", "--list-faces"} & set(words):
         again = [words[0], "--skip-existing", *_without_policy(words[1:])]
     elif words[:2] == ["models", "pull"]:
         again = words

@@ -67,7 +67,7 @@ def _run(options: type[TaskOptions], given: Given) -> int:
     if values.get("list_faces"):
         return _list_faces(output, values)
     if values["out"] == "-":
-        _check_stdout(output)
+        check_stdout(output)
     return output.finish(_call_api(output, options, values))
 
 
@@ -113,7 +113,7 @@ def _list_faces(output: Output, values: Mapping[str, Any]) -> int:
     return 3 if incomplete and not output.report.ignore_failures else 0
 
 
-def _check_stdout(output: Output) -> None:
+def check_stdout(output: Output) -> None:
     """Standard output can carry a picture to another program only."""
     if output.report.mode == "json":
         raise UsageError("--json and -o - both want standard output", "write the picture to a file: -o face.png")

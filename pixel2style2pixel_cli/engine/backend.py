@@ -1,11 +1,11 @@
-"""Who runs the networks of a model: the protocol, plain PyTorch, and a row for each.
+"""Who runs the networks of a model: the protocol, and plain PyTorch.
 
 Shape suffixes: B batch, C channels, H W S height, width and side, N rows, D style width, R side of a picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -61,6 +61,3 @@ class TorchBackend:
         changed = {name: tensor.to(self.device, self.dtype) for name, tensor in codes.tensors.items()}
         drawn: Tensor = functional_call(generator, changed, (w_plus_BND, maps))
         return drawn
-
-
-BACKENDS: dict[str, Callable[[Model, torch.device, torch.dtype], Backend]] = {"torch": TorchBackend}

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 
 from pixel2style2pixel_cli.device import keep_freed_memory
-from pixel2style2pixel_cli.engine.backend import BACKENDS
+from pixel2style2pixel_cli.engine.backends import make_backend
 from pixel2style2pixel_cli.engine.batching import BatchSize, first_batch_size
 from pixel2style2pixel_cli.engine.engine import Engine
 from pixel2style2pixel_cli.engine.loading import Model, load_model
@@ -33,4 +33,6 @@ def start_engine(
     size = first_batch_size(
         None if batch_size == "auto" else batch_size, device, per_image if isinstance(per_image, int) else None
     )
-    return Engine(model, BACKENDS["torch"](model, device, dtype), device, dtype, BatchSize(size, on_event), on_event)
+    return Engine(
+        model, make_backend("torch", model, device, dtype), device, dtype, BatchSize(size, on_event), on_event
+    )

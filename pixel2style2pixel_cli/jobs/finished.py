@@ -36,7 +36,9 @@ class Finished:
         self.damaged += [f"{display(path)} {damage} and is made again" for path, damage in damaged.items()]
         wanted: Iterable[int] | None = (0,)
         if names.many_faces:
-            wanted = next((found for path in faces.values() if (found := _chosen_faces(looks.get(path)))), None)
+            shown = [names.path(names.suffix, variant=each) for each in self._variants] if names.joined else []
+            pictures = (*faces.values(), *shown)
+            wanted = next((found for path in pictures if (found := _chosen_faces(looks.get(path)))), None)
         if wanted is None:
             return False
         files = [file for n in wanted for file in names.files(self._variants, self._endings, self._once, face=n)]

@@ -176,7 +176,7 @@ def make_plan(
         common = settle_existing(own, common, existing, claimed, read, finished)
         refuse_unwritable({os.path.dirname(d.files[0]) for d in own if not d.done and d.problem is None})
     return Plan(
-        items=tuple(_finish(draft, latents) for draft in own),
+        items=tuple(finished_item(draft, latents=latents) for draft in own),
         ignored=found.ignored,
         to_stdout=target.kind == "stdout",
         root=None if target.kind == "stdout" else Path(target.folder),
@@ -287,7 +287,8 @@ def _draft(
     return draft
 
 
-def _finish(draft: Draft, latents: bool) -> PlanItem:
+def finished_item(draft: Draft, *, latents: bool) -> PlanItem:
+    """The item of a draft whose names are settled."""
     names, source = draft.names, draft.source
     first = draft.variants[0]
     return PlanItem(

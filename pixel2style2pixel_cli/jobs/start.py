@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from pixel2style2pixel_cli.errors import InputError
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Phase, Progress, Status, Summary
+from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.files.suffixes import IMAGE_SUFFIXES
 from pixel2style2pixel_cli.jobs.plan import Plan, make_plan, parse_shard
 from pixel2style2pixel_cli.jobs.settled import report_settled
@@ -28,6 +31,7 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
     chosen = choose(options)
     options, card = chosen.options, chosen.card
     plan = _plan(named, options, card)
+    _check_also_read(options.also_read(named))
     on_event(
         Notice(message=f"model: {card.name} ({'bundled' if card.bundled else 'installed'}, {chosen.resolution} px)")
     )
@@ -56,6 +60,13 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
     )
     job = Job(session=session, chosen=chosen, inputs=named, plan=plan, recipes=recipes, started=started)
     return find_executor("local")(job)
+
+
+def _check_also_read(paths: Sequence[str]) -> None:
+    """Raise InputError for a file that every output needs and that is not there, before anything is loaded for it."""
+    for path in paths:
+        if not os.path.exists(path):  # noqa: PTH110 - raises nothing, whatever the name
+            raise InputError(f"{display(path)} does not exist, and every output needs it", "check the spelling")
 
 
 def _plan(inputs: Sequence[str], options: TaskOptions, card: Card) -> Plan:

@@ -209,7 +209,7 @@ def test_every_face_goes_back_into_one_photograph(real: Call, folder: Path) -> N
     assert named.code == 2 and "all faces are put into one picture" in named.problems[0][0]
 
 
-def test_one_photograph_for_each_style_and_resumed(real: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_photograph_for_each_style_and_resumed(real: Call, folder: Path) -> None:
     for name in ("a.png", "b.png"):
         two_faces().save(folder / name)
     line = ("invert", "a.png", "b.png", "--paste", "--face", "all", "--mix-seed", "1-3", "--save-latents")
@@ -225,6 +225,8 @@ def test_one_photograph_for_each_style_and_resumed(real: Call, folder: Path, mon
     resumed = real(*line, "-o", "1", "--skip-existing", "--json")
     assert resumed.code == 0, resumed.err
     assert contents(folder / "1") == whole
+    nothing = real(*line, "-o", "1", "--skip-existing", "--json")
+    assert nothing.code == 0 and nothing.rows[-1]["device"] == "none", "no model is loaded where all is there"
 
 
 def test_what_is_hardly_a_face_is_left_out_of_all_of_them(real: Call, folder: Path) -> None:
