@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _WHITE, _INK, _GREY = (255, 255, 255), (32, 32, 32), (110, 110, 110)
 _SMALLEST, _COMFORTABLE, _LARGEST = 64, 192, 512  # heights of one picture
 _MOST_PIXELS, _LONGEST_SIDE = 80_000_000, 16_000  # WebP ends at 16 383
+_PAGE_PIXELS = 24_000_000  # of one page of many: 6000 x 4000
 _SHAPE = 1.4  # width to height of a sheet, between a screen and a page
 
 
@@ -55,6 +56,20 @@ def sheet_image(
         raise UsageError(f"{len(tiles)} groups of pictures do not fit on one sheet", "use --grid pair")
     across = columns or _best_columns(cells, height)
     return _compose(cells, columns=across, height=height, title=title, headings=tuple(captions))
+
+
+def lines_image(lines: Sequence[tuple[Sequence[str], Sequence[NDArray[np.uint8]]]]) -> NDArray[np.uint8]:
+    """Lines of pictures (H, W, 3) below each other, a caption under each: ``(captions, pictures)`` of each line."""
+    cells = [_Cell(label="", images=images, captions=tuple(captions)) for captions, images in lines]
+    return _compose(cells, columns=1, height=_row_height([image for cell in cells for image in cell.images]))
+
+
+def groups_of_page(pictures: int, height: int, *, columns: int | None = None) -> int:
+    """How many groups of so many square pictures make a sheet that is handy to look at; ``columns`` as there."""
+    gap = _gap(height)
+    wide, pitch = pictures * (height + gap) + 4 * gap, height + _line(height) + 4 * gap
+    tallest = _LONGEST_SIDE // pitch if columns else _PAGE_PIXELS
+    return max(1, min(_PAGE_PIXELS // (wide * pitch), tallest))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,6 +24,7 @@ class Finished:
     def __init__(self, variants: Sequence[Variant], endings: Sequence[str], once: Sequence[str]) -> None:
         self._variants, self._endings, self._once = variants, endings, once
         self.damaged: list[str] = []
+        self.replaced: list[str] = []  # files that a run has once, and draws again if it draws all inputs
 
     def has_all(self, names: OutputNames, there: Iterable[str], faces: Mapping[int, str]) -> bool:
         """Whether every file planned for an input is there and whole.

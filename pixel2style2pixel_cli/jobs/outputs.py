@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import stat
@@ -102,6 +103,7 @@ def refuse_collisions(drafts: Sequence[Draft], common: Sequence[str], folder: st
     """Refuse two inputs on one output; returns all paths taken, folded."""
     owners = dict.fromkeys(common, "the sheet of this run")
     folded = {fold(path): path for path in common}
+    sheet = _any_page(common[0]) if common else None
     caseless: bool | None = None
     clashes: list[tuple[str, str, str]] = []
     for draft in drafts:
@@ -110,9 +112,11 @@ def refuse_collisions(drafts: Sequence[Draft], common: Sequence[str], folder: st
         for path in draft.files:
             key = fold(path)
             twin = path if path in owners else folded.get(key)
-            if twin is not None and twin != path and caseless is None:
+            if twin is None and sheet is not None and sheet.fullmatch(key):
+                twin = common[0]
+            if twin is not None and twin not in (path, *common) and caseless is None:
                 caseless = ignores_case(folder)
-            if twin is not None and (twin == path or caseless):
+            if twin is not None and (twin in (path, *common) or caseless):
                 clashes.append((path, owners[twin], draft.source.label))
                 break
             owners[path] = draft.source.label
@@ -123,6 +127,12 @@ def refuse_collisions(drafts: Sequence[Draft], common: Sequence[str], folder: st
         hint = "tell them apart with --name '{stem}_{index}', or run them separately with another -o each"
         raise UsageError(f"{first} and {second} would both be written to {display(path)}{more}", hint)
     return set(folded)
+
+
+def _any_page(first: str) -> re.Pattern[str]:
+    """The folded paths of all pages of a sheet but the first, however many there will be."""
+    stem, suffix = os.path.splitext(fold(first))
+    return re.compile(rf"{re.escape(stem)}_[0-9]+{re.escape(suffix)}")
 
 
 def settle_existing(
@@ -150,8 +160,11 @@ def settle_existing(
             draft.present = () if draft.done else there
         present += there or list(faces.values())[:1]
     if existing == "rename":
-        return [_free_path(path, disk, claimed) if disk.has(path) else path for path in common]
-    present += [path for path in common if disk.has(path)]
+        return [_free_path(path, disk, claimed) if _pages(path, disk) else path for path in common]
+    pages = [path for first in common for path in _pages(first, disk)]
+    if existing == "skip":
+        finished.replaced += pages
+    present += pages
     _refuse_inputs(present, inputs)
     if existing == "error" and present:
         shown = ", ".join(display(path) for path in present[:3])
@@ -194,10 +207,17 @@ def _rename(draft: Draft, disk: Disk, claimed: set[str]) -> None:
             return
 
 
+def _pages(first: str, disk: Disk) -> list[str]:
+    """The existing ones of ``sheet.png``, ``sheet_2.png`` and so on: of a run that had more to show than fits one."""
+    stem, suffix = os.path.splitext(first)
+    later = itertools.takewhile(disk.has, (f"{stem}_{number}{suffix}" for number in itertools.count(2)))
+    return [*([first] if disk.has(first) else []), *later]
+
+
 def _free_path(path: str, disk: Disk, claimed: set[str]) -> str:
     stem, suffix = os.path.splitext(path)
     number = 1
-    while fold(candidate := f"{stem}-{number}{suffix}") in claimed or disk.has(candidate):
+    while fold(candidate := f"{stem}-{number}{suffix}") in claimed or _pages(candidate, disk):
         number += 1
     claimed.add(fold(candidate))
     return candidate

@@ -59,6 +59,21 @@ class Places:
                     raise
             names = self._next(item, names)
 
+    def write_shared(self, path: Path, data: bytes, replaces: Collection[Path]) -> None:
+        """Write a file that the run has once, by the same rules."""
+        number, free = 0, path
+        while True:
+            try:
+                write_together(
+                    [(free, data)], may_replace=lambda path: self.existing == "overwrite" or path in replaces
+                )
+                return
+            except TakenError:
+                if self.existing != "rename":
+                    raise
+            number += 1
+            free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+
     def _next(self, item: PlanItem, taken: OutputNames) -> OutputNames:
         """Names with the next number for this and all later files of an input."""
         with self._lock:

@@ -76,7 +76,8 @@ class Plan:
 
     ``endings`` are the files that each picture consists of, ``once`` those that each face has once, ``whole`` those
     that show all pictures of a face. ``damaged`` says which existing files are made again, and why. ``joined``: the
-    picture is one of all faces of an input.
+    picture is one of all faces of an input. ``shared`` are the files that the run has once: the first page of the
+    sheet; ``replaced`` those that it may replace under ``skip``.
     """
 
     items: tuple[PlanItem, ...]
@@ -86,6 +87,7 @@ class Plan:
     format: Format
     shared: tuple[Path, ...]
     variants: tuple[Variant, ...] = (SINGLE,)
+    replaced: frozenset[Path] = frozenset()
     damaged: tuple[str, ...] = ()
     endings: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
@@ -183,6 +185,7 @@ def make_plan(
         format=target.format,
         shared=tuple(Path(path) for path in common),
         variants=tuple(variants),
+        replaced=frozenset(map(Path, finished.replaced)),
         damaged=tuple(finished.damaged),
         endings=endings,
         once=tuple(ending for ending in once if not ending.startswith(ROW)),

@@ -10,14 +10,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from pixel2style2pixel_cli.device import device_seconds, peak_bytes
-from pixel2style2pixel_cli.errors import NoFaceError, OutputError, P2S2PError
+from pixel2style2pixel_cli.errors import NoFaceError, P2S2PError
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Phase, Progress, Status, Summary
 from pixel2style2pixel_cli.files.atomic import TakenError, remove_abandoned
-from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.jobs.budget import MOST_KEPT
 from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
 from pixel2style2pixel_cli.jobs.read import Preparation, Read, Readers
-from pixel2style2pixel_cli.jobs.settled import Standing, find_standing, report_settled
+from pixel2style2pixel_cli.jobs.settled import Standing, find_standing, no_sheet, report_settled
+from pixel2style2pixel_cli.jobs.sheet import Sheet
 from pixel2style2pixel_cli.jobs.write import Result, Writer, Written
 from pixel2style2pixel_cli.seeds import image_seed
 from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RunOptions
@@ -83,6 +83,7 @@ class TaskRun:
         self.busy = 0.0
         self.left_out = 0
         self._gathered: dict[int, list[_Drawn]] = {}  # faces that wait for the others of their photograph
+        self.sheet: Sheet | None = None
         self._done = 0
 
     def run(self, started: float) -> Summary:
@@ -98,15 +99,20 @@ class TaskRun:
             keep_pixels=self.options.needs_photo,
         )
         writers = ThreadPoolExecutor(2)
+        whole = not (self.counts["skipped"] or any(item.present for item in todo))
+        if self.options.grid == "sheet" and whole:  # half a sheet must not replace a whole one
+            self.sheet = Sheet(self.writer, writers, self.on_event, self._emit_error)
         try:
             with Readers(preparation, todo, self.stdin) as readers:
                 self._process(readers, writers)
+            if self.sheet is not None:
+                self.sheet.finish()
         finally:
             # On an interrupt what has not begun is dropped; a file being written is finished first.
             writers.shutdown(wait=True, cancel_futures=True)
-        if self.options.grid == "sheet" and self.writer.tiles.rows:
-            self._write_sheet()
         self._tell_left_out()
+        if self.options.grid == "sheet" and not whole:
+            self.on_event(no_sheet(self.counts["skipped"]))
         seconds = time.perf_counter() - began
         return Summary(
             ok=self.counts["ok"],
@@ -127,18 +133,6 @@ class TaskRun:
             found = "1 detection was" if self.left_out == 1 else f"{self.left_out} detections were"
             message = f"{found} left out as far weaker than the best face of the picture: -v says which"
             self.on_event(Notice(message=f"{message}, --detector-threshold -0.1 takes every one"))
-
-    def _write_sheet(self) -> None:
-        """All pairs on one sheet, unless some were skipped: half a sheet must not replace a whole one."""
-        skipped = self.counts["skipped"]
-        if skipped:
-            message = f"no sheet is drawn, because {skipped} pictures were skipped; --overwrite draws all of them"
-            self.on_event(Notice(message=message, level="warning"))
-            return
-        try:
-            self.writer.write_sheet()
-        except OutputError as error:
-            self._emit_error(display(self.plan.shared[0]), error)
 
     def _process(self, readers: Readers, writers: ThreadPoolExecutor) -> None:
         waiting: deque[_Waiting] = deque()
@@ -259,9 +253,11 @@ class TaskRun:
             if drawn:
                 results = [each.result for each in drawn]
                 waiting.append(_Waiting(face.item, drawn, writers.submit(self.writer.write, results)))
-        if self.options.grid not in ("row", "sheet") or not standing.together:
+        if self.sheet is not None:
+            self.sheet.add(face.item, prepared, face.drawn, picture.pixels, face.pictures)
+        if self.options.grid != "row" or not standing.together:
             return
-        face.drawn.append(self.writer.kept(picture.pixels))
+        face.drawn.append(picture.pixels)
         if face.pictures == len(standing.drawn):
             together = writers.submit(
                 self.writer.write_together, face.item, photo, prepared, face.drawn, standing.replaces
@@ -340,7 +336,7 @@ class TaskRun:
     def _should_stop(self, error: P2S2PError) -> bool:
         return self.options.fail_fast or (self.options.on_no_face == "fail" and isinstance(error, NoFaceError))
 
-    def _emit_error(self, label: str, error: P2S2PError, *, face: int | None = None, variant: Variant = SINGLE) -> None:
+    def _emit_error(self, label: str, error: Exception, *, face: int | None = None, variant: Variant = SINGLE) -> None:
         """Report what went wrong with one input or one output."""
         outcome = as_outcome(error, label)
         status: Status = "no_face" if isinstance(outcome, NoFaceError) else "failed"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixel2style2pixel_cli.errors import P2S2PError
-from pixel2style2pixel_cli.events import ImageDone
+from pixel2style2pixel_cli.events import ImageDone, Notice
 from pixel2style2pixel_cli.files.glance import glance
 from pixel2style2pixel_cli.files.recipe import parse_recipe
 from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
@@ -63,6 +63,12 @@ def report_settled(plan: Plan, recipes: RecipeMaker, model: str) -> Iterator[Ima
                 yield ImageDone(
                     input=item.label, status="skipped", model=model, variant=variant, output=str(output), message=other
                 )
+
+
+def no_sheet(skipped: int) -> Notice:
+    """Why a sheet that was asked for is not there."""
+    why = f"{skipped} pictures were skipped" if skipped else "some files are of an earlier run"
+    return Notice(message=f"no sheet is drawn, because {why}; --overwrite draws all of them", level="warning")
 
 
 def _is_whole(path: Path) -> bool:

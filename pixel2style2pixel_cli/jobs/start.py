@@ -12,7 +12,7 @@ from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Phase, Prog
 from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.files.suffixes import IMAGE_SUFFIXES
 from pixel2style2pixel_cli.jobs.plan import Plan, make_plan, parse_shard
-from pixel2style2pixel_cli.jobs.settled import report_settled
+from pixel2style2pixel_cli.jobs.settled import no_sheet, report_settled
 from pixel2style2pixel_cli.options.task import FaceOptions, TaskOptions
 from pixel2style2pixel_cli.tasks.base import RunOptions
 from pixel2style2pixel_cli.tasks.choose import choose
@@ -42,7 +42,7 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
     if options.dry_run:
         return _report_plan(plan, card, on_event)
     recipes = chosen.recipes(named)
-    if not plan.todo and options.grid != "sheet":
+    if not plan.todo:
         return _nothing_to_do(plan, recipes, chosen.label, on_event, started)
     on_event(Progress(done=0, total=len(plan.items) * len(plan.variants), label=options.command))
     on_event(Phase(name="loading"))
@@ -103,6 +103,8 @@ def _nothing_to_do(plan: Plan, recipes: RecipeMaker, model: str, on_event: OnEve
     for outcome in report_settled(plan, recipes, model):
         on_event(outcome)
     count = len(plan.variants)
+    if plan.shared and plan.skipped:
+        on_event(no_sheet(len(plan.skipped) * count))
     return Summary(
         ok=0, skipped=len(plan.skipped) * count, no_face=0, failed=len(plan.problems), ignored=plan.ignored,
         seconds=time.perf_counter() - started, device="none", dtype="none", model=model,

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from pixel2style2pixel_cli.face.paste import paste_face
-from pixel2style2pixel_cli.files.atomic import write_atomic
 from pixel2style2pixel_cli.files.image import Photo, encode_image
 from pixel2style2pixel_cli.files.recipe import recipe_json, xmp_packet
-from pixel2style2pixel_cli.files.sheet import row_image, sheet_image
+from pixel2style2pixel_cli.files.sheet import row_image
 from pixel2style2pixel_cli.jobs.naming import ROW
+from pixel2style2pixel_cli.jobs.pages import Page, SheetPages, page_path
 from pixel2style2pixel_cli.jobs.place import File, Places
 from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
 from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RunOptions
@@ -24,8 +23,6 @@ from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
 from pixel2style2pixel_cli.tasks.translate import Picture
 from pixel2style2pixel_cli.variants import SINGLE, Variant
 from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX, LatentFile, encode_latents
-
-TILE = 192
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +49,6 @@ class Written:
     seconds: float
 
 
-@dataclass(slots=True)
-class SheetTiles:
-    """Small copies of all pictures for the sheet at the end, in the order of the plan."""
-
-    rows: dict[tuple[int, int], tuple[str, list[Pixels]]] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, item: PlanItem, face: int, pictures: Sequence[Pixels]) -> None:
-        """Keep an input with its pictures; called from the writing threads."""
-        with self.lock:
-            self.rows[item.index, face] = (item.label.rpartition("/")[2], [tile(picture) for picture in pictures])
-
-
 class Writer:
     """Writes results; safe to call from several threads. ``content`` is what comparisons show before each input."""
 
@@ -81,7 +65,6 @@ class Writer:
         self.plan, self.options, self.recipes, self.stdout = plan, options, recipes, stdout
         self.generator_digest = generator_digest
         self.content = content
-        self.tiles = SheetTiles()
         self.places = Places(options.existing)
 
     def write(self, results: Sequence[Result]) -> list[Written]:
@@ -120,7 +103,7 @@ class Writer:
             text = self._recipe(item, result.photo, prepared, variant)
             files.append(File(LATENT_SUFFIX, self._latent(result, text), face, variant))
         if self.options.grid == "pair":
-            compared = row_image([*self._shown(prepared), picture.pixels], labels=self._captions(("output",)))
+            compared = row_image([*self.shown(prepared), picture.pixels], labels=self._captions(("output",)))
             pair = self._encode(compared, self._recipe(item, result.photo, prepared, variant), None, composite=False)
             files.append(File("_pair" + item.names.suffix, pair, face, variant))
         return files
@@ -128,24 +111,20 @@ class Writer:
     def write_together(
         self, item: PlanItem, photo: Photo, prepared: Prepared, pictures: Sequence[Pixels], replaces: Collection[Path]
     ) -> None:
-        """What shows all pictures of one face: its row, and its part of the sheet."""
-        face, shown = prepared.face or 0, [*self._shown(prepared), *pictures]
-        if self.options.grid == "row":
-            row = row_image(shown, labels=self._captions(self._labels()))
-            data = self._encode(row, self._recipe(item, photo, prepared), None, composite=False)
-            self.places.write(item, [File(ROW + item.names.suffix, data, face)], replaces)
-        if self.options.grid == "sheet":
-            self.tiles.add(item, face, shown)
+        """The row that shows all pictures of one face."""
+        row = row_image([*self.shown(prepared), *pictures], labels=self._captions(self._labels()))
+        data = self._encode(row, self._recipe(item, photo, prepared), None, composite=False)
+        self.places.write(item, [File(ROW + item.names.suffix, data, prepared.face or 0)], replaces)
 
-    def kept(self, picture: Pixels) -> Pixels:
-        """A picture as it is kept until its row or the sheet is drawn."""
-        return tile(picture) if self.options.grid == "sheet" else picture
+    def new_sheet(self) -> SheetPages:
+        """An empty sheet for the pictures of this run."""
+        captions, before = self._captions(self._labels()), 1 if self.content is None else 2
+        return SheetPages(before=captions[:before], drawn=captions[before:])
 
-    def write_sheet(self) -> None:
-        """All inputs with their pictures on one sheet."""
-        rows = [self.tiles.rows[key] for key in sorted(self.tiles.rows)]
-        sheet = sheet_image(rows, captions=self._captions(self._labels()))
-        write_atomic(self.plan.shared[0], self._encode(sheet, None, None, composite=False))
+    def write_page(self, page: Page) -> None:
+        """One page of the sheet."""
+        data = self._encode(page.draw(), None, None, composite=False)
+        self.places.write_shared(page_path(self.plan.shared[0], page.number), data, self.plan.replaced)
 
     def _crops(self, result: Result) -> list[File]:
         """What shows how one face was found and cut out."""
@@ -184,7 +163,7 @@ class Writer:
         )  # fmt: skip
         return recipe_json(made)
 
-    def _shown(self, prepared: Prepared) -> list[Pixels]:
+    def shown(self, prepared: Prepared) -> list[Pixels]:
         """What comparisons show beside the pictures drawn."""
         return [prepared.shown] if self.content is None else [self.content, prepared.shown]
 
@@ -237,10 +216,3 @@ def draw_landmarks(pixels: Pixels, prepared: Prepared) -> Pixels:
     for x, y in prepared.points if prepared.points is not None else ():
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(0, 230, 90))
     return np.array(picture)
-
-
-def tile(pixels: Pixels) -> Pixels:
-    """A copy small enough to keep until the sheet is drawn."""
-    if pixels.shape[0] <= TILE:
-        return pixels
-    return np.array(Image.fromarray(pixels).resize((TILE, TILE), Image.Resampling.LANCZOS))

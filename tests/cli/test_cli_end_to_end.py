@@ -13,6 +13,9 @@ from PIL import Image
 from real_run import FACES, Call, contents, pixels, times, two_faces, write_photos
 from tiny_zoo import GENERATOR, SIDE, tiny_model, write_published
 
+from pixel2style2pixel_cli.files import sheet
+from pixel2style2pixel_cli.jobs.pages import Page
+from pixel2style2pixel_cli.jobs.write import Writer
 from pixel2style2pixel_cli.weights.latents import load_latents
 
 SEVEN = [f"{number}.png" for number in range(7)]
@@ -153,6 +156,37 @@ def test_comparisons(real: Call, folder: Path) -> None:
     assert more.code == 0 and "no sheet is drawn, because 3 pictures were skipped" in more.err
     after = contents(folder / "sheet")
     assert set(after) - set(before) == {"3.png"} and before.items() < after.items()
+
+
+def test_a_sheet_has_as_many_pages_as_it_needs(real: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheet, "_PAGE_PIXELS", 200_000)  # two inputs
+    write_photos(folder / "in", SEVEN[:5])
+    line = ("invert", "in", "-o", "out", "--grid", "sheet", "--align", "never", "--batch-size", "3")
+    assert real(*line).code == 0
+    before = contents(folder / "out")
+    pages = {"sheet.png", "sheet_2.png", "sheet_3.png"}
+    assert set(before) == {*SEVEN[:5], *pages}
+    assert len({Image.open(folder / "out" / name).size for name in ("sheet.png", "sheet_2.png")}) == 1
+    assert real(*line, "--overwrite").code == 0 and contents(folder / "out") == before
+    assert real(*line, "--existing", "rename").code == 0
+    assert {"sheet-1.png", "sheet-1_2.png", "sheet-1_3.png"} < set(contents(folder / "out"))
+    for name in SEVEN[:5]:
+        (folder / "out" / name).unlink()
+    again = real(*line, "-q")
+    assert again.code == 2 and "3 outputs exist already: out/sheet.png" in again.err
+    assert real(*line, "--skip-existing").code == 0 and before.items() <= contents(folder / "out").items()
+    write = Writer.write_page
+
+    def slow(self: Writer, page: Page) -> None:
+        (folder / "late" / f"sheet_{page.number}.png").write_bytes(b"of another run")
+        write(self, page)
+
+    monkeypatch.setattr(Writer, "write_page", slow)
+    late = real(*line[:2], "-o", "late", *line[4:], "--json")
+    assert late.code == 3 and [row["input"] for row in late.rows if row.get("status") == "failed"] == [
+        "late/sheet_2.png", "late/sheet_3.png",
+    ]  # fmt: skip
+    assert contents(folder / "late")["sheet_2.png"] == b"of another run"
 
 
 def test_paste_changes_the_face_only(real: Call, folder: Path) -> None:
