@@ -182,7 +182,7 @@ def _decode_jpeg(data: bytes, sha256: str, name: str, max_pixels: int) -> Decode
         image = open_header(HeaderStream(data), data[:_HEAD], name)
     _check_size(image.size, "JPEG", name, max_pixels)
     _check_length(image, len(data), name)
-    jpeg.check_scans(data, name)
+    jpeg.check_scans(data, image.width * image.height, name)
     try:
         return Decoded(image=_load(image, name), sha256=sha256)
     except InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 from PIL.JpegImagePlugin import JpegImageFile
 
@@ -14,7 +15,9 @@ _OTHER_BITS = bytes((37 * i + 11) % 251 for i in range(64))
 _COMMENT = 0xFE
 _SCAN = b"\xff\xda"
 _MOST_SEGMENTS = 10_000
-_MOST_SCANS = 200  # progressive pictures have about 10; each passes over the whole picture again
+_NO_FILL = re.compile(rb"[^\xff]")
+# Progressive pictures have about 10 scans, and each passes over the whole picture again: 3 billion pixels take 10 s.
+_USUAL_SCANS, _MOST_SCANS, _MOST_PASSED = 20, 200, 3_000_000_000
 _BAND = 1 << 22
 
 
@@ -24,8 +27,11 @@ def jpeg_segments(data: bytes) -> list[tuple[int, int, int]]:
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF and len(segments) < _MOST_SEGMENTS:
         marker = data[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
+        if marker == 0xFF:  # fill bytes, any number of them
+            found = _NO_FILL.search(data, at)
+            if found is None:
+                break
+            at = found.start() - 1
             continue
         if marker == 0xDA or marker == 0xD9:
             break
@@ -46,12 +52,14 @@ def without_extras(data: bytes) -> bytes:
     return b"".join([*kept, data[at:]])
 
 
-def check_scans(data: bytes, name: str) -> None:
-    """Raise InputError for a picture that would be drawn over hundreds of times."""
+def check_scans(data: bytes, pixels: int, name: str) -> None:
+    """Raise InputError for a picture that would be drawn over so often that it takes minutes."""
     count = data.count(_SCAN)
-    if count > _MOST_SCANS:
+    most = min(_MOST_SCANS, max(_USUAL_SCANS, _MOST_PASSED // max(1, pixels)))
+    if count > most:
         raise InputError(
-            f"{name} has {count} scans, and no program writes more than {_MOST_SCANS}", "save it again as JPEG or PNG"
+            f"{name} has {count} scans, more than the {most} that are allowed for its size",
+            "save it again as JPEG or PNG",
         )
 
 

@@ -25,7 +25,7 @@ _TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _KEYWORDS = frozenset({PNG_RECIPE.encode(), PNG_XMP.encode(), b"Raw profile type exif"})
 _MOST_TEXT = 1 << 20  # bytes of one text, unpacked: the limit of Pillow, which refuses the picture for a longer one
 _MOST_PROFILE = 16 << 20  # profiles with large tables take a few million bytes
-_MOST_CHUNKS = 500_000
+_MOST_CHUNKS = 100_000  # those of a picture hold 8,192 bytes or more
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # Adam7: first column, first row, and steps of the seven passes of an interlaced picture.
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -151,6 +151,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         if kind == b"IEND":
             return
         at = end
+    raise OSError(f"it has more than {_MOST_CHUNKS} chunks")
 
 
 def _find(data: bytes, wanted: bytes) -> bytes | None:

@@ -199,3 +199,44 @@ def test_thousands_of_directories() -> None:
     started = time.perf_counter()
     assert read_image(first, name="x").pixels.shape == (1, 1, 3)
     assert time.perf_counter() - started < 2
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xd8\xff\xe0" + bytes(9 << 20),
+        b"\xff\xd8" + b"\xff" * (9 << 20),
+        b"\xff\xd8" + b"\xff\xfe\x00\x02" * (2 << 20),
+        b"P5 #" + b"x" * (9 << 20),
+        b"GIF89a" + struct.pack("<2H3B", 9, 9, 0, 0, 0) + bytes(9 << 20),
+        b"GIF89a" + struct.pack("<2H3B", 9, 9, 0, 0, 0) + b"!\xfe" + b"\x01a" * (4 << 20),
+        png([b""], 9, 8, 2)[:33] + chunk(b"tEXt", b"") * (1 << 19),
+        png([b""], 9, 8, 2)[:33] + chunk(b"IDAT", b"") * (1 << 19),
+        b"RIFF" + struct.pack("<I", 8 << 20) + b"WEBPVP8X\x0a\0\0\0" + bytes(10) + b"XXXX\0\0\0\0" * (1 << 20),
+        b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypjp2 \0\0\0\0jp2 " + b"\0\0\0\x08xxxx" * (1 << 20),
+    ],
+    ids=[
+        "jpeg-zeros",
+        "jpeg-fill",
+        "jpeg-segments",
+        "ppm",
+        "gif-zeros",
+        "gif-blocks",
+        "png-texts",
+        "png-data",
+        "webp",
+        "jp2",
+    ],
+)
+def test_headers_that_never_end(data: bytes) -> None:
+    for read in (read_image, read_metadata):
+        started = time.perf_counter()
+        with pytest.raises(InputError):
+            read(data, name="x")
+        assert time.perf_counter() - started < 8
+
+
+def test_large_pictures_may_be_drawn_over_less_often() -> None:
+    data = saved(Image.new("L", (9000, 9000)), "JPEG", progressive=True)
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    refused(data[:-2] + 60 * scan + b"\xff\xd9", "more than the 37 that are allowed for its size")
