@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from pixel2style2pixel_cli.training.generator import GeneratorTrainer
 from pixel2style2pixel_cli.training.grow import begin_joint, fill_trunk
 from pixel2style2pixel_cli.training.joint import JointTrainer
 from pixel2style2pixel_cli.training.joint_config import JointTraining, load_generator_training
+from pixel2style2pixel_cli.training.lock import hold_run
 from pixel2style2pixel_cli.training.log import write_sheet
 from pixel2style2pixel_cli.training.loop import Trainer, run_training
 from pixel2style2pixel_cli.weights.header import read_weight_header
@@ -182,10 +184,12 @@ def _run(trainer: Trainer, run: RunConfig, config: str, job: _Job) -> dict[str, 
     if job.check:
         parameters = {name: sum(p.numel() for p in module.parameters()) for name, module in trainer.modules().items()}
         return {"pictures": len(job.source), "parameters": parameters, **_check(trainer, run, job)}
-    result = run_training(
-        trainer, run, config, job.source, job.out, seed=job.seed, resume=job.resume, on_event=job.on_event,
-        minutes=job.minutes,
-    )  # fmt: skip
+    # Of several processes that train together the first one holds the folder for all.
+    with hold_run(job.out) if trainer.runtime.main else contextlib.nullcontext():
+        result = run_training(
+            trainer, run, config, job.source, job.out, seed=job.seed, resume=job.resume, on_event=job.on_event,
+            minutes=job.minutes,
+        )  # fmt: skip
     return {"step": result.step, **result.values, "files": [str(path) for path in result.files]}
 
 
