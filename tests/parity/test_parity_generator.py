@@ -15,8 +15,8 @@ from golden_numbers import (
     nvidia_layout,
     picture,
 )
+from published_discriminator import convert_discriminator
 
-from pixel2style2pixel_cli.convert.discriminator import convert_discriminator
 from pixel2style2pixel_cli.convert.nvidia import nvidia_to_rosinality
 from pixel2style2pixel_cli.convert.rosinality import convert_generator, generator_rows
 from pixel2style2pixel_cli.networks.discriminator import Discriminator

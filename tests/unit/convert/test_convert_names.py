@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from published_discriminator import convert_discriminator, discriminator_rows
 from tiny_checkpoints import GENERATOR, encoder_state, generator_state, spec_of
 
-from pixel2style2pixel_cli.convert.discriminator import convert_discriminator, discriminator_rows
 from pixel2style2pixel_cli.convert.faceid import recogniser_rows
 from pixel2style2pixel_cli.convert.names import publish, rename
 from pixel2style2pixel_cli.convert.psp import convert_encoder, encoder_rows
