@@ -10,7 +10,7 @@ from pixel2style2pixel_cli.variants import SINGLE, Variant
 
 SCHEMA = 1
 
-Status = Literal["ok", "skipped", "no_face", "failed"]
+Status = Literal["ok", "skipped", "no_face", "failed", "not_tried"]
 PhaseName = Literal["loading", "reading", "drawing", "optimising", "writing"]
 
 
@@ -47,7 +47,10 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageDone:
-    """Outcome of one face of one input, or of an input that gave none; ``details`` is the traceback of a bug."""
+    """Outcome of one face of one input, or of an input that gave none; ``details`` is the traceback of a bug.
+
+    A picture made of an input without a face has the status ``no_face`` and an output.
+    """
 
     input: str
     status: Status
@@ -66,7 +69,11 @@ class ImageDone:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """Counts of a whole run; ``ignored`` are files in folders that are not images."""
+    """Counts of a whole run; ``ignored`` are files in folders that are not images.
+
+    Of ``no_face``, ``no_face_written`` gave a picture all the same. ``not_tried`` are inputs that a run which stopped
+    early did not come to.
+    """
 
     ok: int
     skipped: int
@@ -79,11 +86,13 @@ class Summary:
     model: str
     peak_bytes: int | None = None
     busy_share: float | None = None
+    no_face_written: int = 0
+    not_tried: int = 0
 
     @property
     def complete(self) -> bool:
         """Whether everything that was asked for exists now."""
-        return self.no_face == 0 and self.failed == 0
+        return self.no_face == 0 and self.failed == 0 and self.not_tried == 0
 
 
 Event = Notice | Progress | Phase | ImageDone | Summary
@@ -131,6 +140,8 @@ def summary_object(summary: Summary, code: int, *, dry_run: bool) -> dict[str, o
         "ok": summary.ok,
         "skipped": summary.skipped,
         "no_face": summary.no_face,
+        "no_face_written": summary.no_face_written,
+        "not_tried": summary.not_tried,
         "failed": summary.failed,
         "seconds": round(summary.seconds, 4),
         "device": summary.device,

@@ -11,17 +11,18 @@ from dataclasses import dataclass, field
 
 from pixel2style2pixel_cli.device import device_seconds, peak_bytes
 from pixel2style2pixel_cli.errors import NoFaceError, P2S2PError
-from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Phase, Progress, Status, Summary
+from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Phase, Summary
 from pixel2style2pixel_cli.files.atomic import TakenError, remove_abandoned
 from pixel2style2pixel_cli.jobs.budget import MOST_KEPT
 from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
 from pixel2style2pixel_cli.jobs.read import Preparation, Read, Readers
 from pixel2style2pixel_cli.jobs.settled import Standing, find_standing, no_sheet, report_settled
 from pixel2style2pixel_cli.jobs.sheet import Sheet
+from pixel2style2pixel_cli.jobs.tally import Tally
 from pixel2style2pixel_cli.jobs.write import Result, Writer, Written
 from pixel2style2pixel_cli.seeds import image_seed
 from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RunOptions
-from pixel2style2pixel_cli.tasks.outcome import UnforeseenError, as_outcome
+from pixel2style2pixel_cli.tasks.outcome import as_outcome
 from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
 from pixel2style2pixel_cli.tasks.translate import Picture, Translator
 from pixel2style2pixel_cli.variants import SINGLE, Variant
@@ -79,18 +80,17 @@ class TaskRun:
             plan, options, recipes, generator_digest=model.generator_digest, stdout=stdout,
             content=None if content is None else translator.pictured(content).shown,
         )  # fmt: skip
-        self.counts: dict[Status, int] = {"ok": 0, "skipped": 0, "no_face": 0, "failed": 0}
+        self.tally = Tally(plan, model=model.label, command=options.command, on_event=on_event)
         self.busy = 0.0
         self.left_out = 0
         self._gathered: dict[int, list[_Drawn]] = {}  # faces that wait for the others of their photograph
         self.sheet: Sheet | None = None
-        self._done = 0
 
     def run(self, started: float) -> Summary:
         """Process the plan; interrupted, it leaves whole files only. ``started`` is when the user began to wait."""
         began = time.perf_counter()
         for outcome in report_settled(self.plan, self.recipes, self.engine.model.label):
-            self._emit(outcome)
+            self.tally.add(outcome)
         todo = self.plan.todo
         remove_abandoned({item.output.parent for item in todo})
         preparation = Preparation(
@@ -99,26 +99,30 @@ class TaskRun:
             keep_pixels=self.options.needs_photo,
         )
         writers = ThreadPoolExecutor(2)
-        whole = not (self.counts["skipped"] or any(item.present for item in todo))
+        whole = not (self.tally.counts["skipped"] or any(item.present for item in todo))
         if self.options.grid == "sheet" and whole:  # half a sheet must not replace a whole one
-            self.sheet = Sheet(self.writer, writers, self.on_event, self._emit_error)
+            self.sheet = Sheet(self.writer, writers, self.on_event, self.tally.error)
         try:
             with Readers(preparation, todo, self.stdin) as readers:
-                self._process(readers, writers)
+                tried = self._process(readers, writers)
             if self.sheet is not None:
                 self.sheet.finish()
         finally:
             # On an interrupt what has not begun is dropped; a file being written is finished first.
             writers.shutdown(wait=True, cancel_futures=True)
+        if tried < len(todo):
+            self.tally.not_tried(todo[tried:], stopped_at=todo[tried - 1].label)
         self._tell_left_out()
         if self.options.grid == "sheet" and not whole:
-            self.on_event(no_sheet(self.counts["skipped"]))
-        seconds = time.perf_counter() - began
+            self.on_event(no_sheet(self.tally.counts["skipped"]))
+        seconds, counts = time.perf_counter() - began, self.tally.counts
         return Summary(
-            ok=self.counts["ok"],
-            skipped=self.counts["skipped"],
-            no_face=self.counts["no_face"],
-            failed=self.counts["failed"],
+            ok=counts["ok"],
+            skipped=counts["skipped"],
+            no_face=counts["no_face"],
+            no_face_written=self.tally.faceless,
+            failed=counts["failed"],
+            not_tried=counts["not_tried"],
             ignored=self.plan.ignored,
             seconds=time.perf_counter() - started,
             device=str(self.engine.device),
@@ -134,17 +138,19 @@ class TaskRun:
             message = f"{found} left out as far weaker than the best face of the picture: -v says which"
             self.on_event(Notice(message=f"{message}, --detector-threshold -0.1 takes every one"))
 
-    def _process(self, readers: Readers, writers: ThreadPoolExecutor) -> None:
+    def _process(self, readers: Readers, writers: ThreadPoolExecutor) -> int:
+        """Draw and write what is read; returns how many inputs were tried, fewer than all where the run stops early."""
         waiting: deque[_Waiting] = deque()
         batch: list[_Face] = []
         size = self.engine.batch_size.size
         self.on_event(Phase(name="reading"))
-        for item, read in readers.ahead(size):
+        tried = 0
+        for tried, (item, read) in enumerate(readers.ahead(size), 1):
             if isinstance(read, P2S2PError):
                 self._draw_and_settle(batch, waiting, writers)
-                self._emit_error(item.label, read)
+                self.tally.error(item.label, read)
                 if self._should_stop(read):
-                    return
+                    return tried
                 continue
             self._gather(item, read, batch, settle=lambda: self._draw_and_settle(batch, waiting, writers))
             self.left_out += sum(prepared.left_out for prepared in read.prepared)
@@ -152,11 +158,12 @@ class TaskRun:
                 self._draw(batch, waiting, writers)
                 self.on_event(Phase(name="reading"))
             self._settle(waiting, keep=2 * size)
-            if self.options.fail_fast and self.counts["failed"] + self.counts["no_face"] > 0:
-                return
+            if self.options.fail_fast and self.tally.failures:
+                break
         self._draw(batch, waiting, writers)
         self.on_event(Phase(name="writing"))
         self._settle(waiting)
+        return tried
 
     def _draw_and_settle(self, batch: list[_Face], waiting: deque[_Waiting], writers: ThreadPoolExecutor) -> None:
         """Draw, write and report everything so far, where an outcome that comes now must not overtake it."""
@@ -170,7 +177,7 @@ class TaskRun:
             settle()
         for prepared, standing in zip(read.prepared, standings, strict=True):
             for variant in standing.kept:
-                self._emit_skipped(item, prepared, variant)
+                self.tally.skipped(item, prepared, variant)
         for prepared, standing in zip(read.prepared, standings, strict=True):
             if standing.drawn:
                 shown = self.translator.pictured(prepared) if self.options.compares else prepared
@@ -200,7 +207,7 @@ class TaskRun:
                 except Exception as alone:
                     self._gathered.pop(item.index, None)
                     self._settle(waiting)
-                    self._emit_error(item.label, as_outcome(alone, item.label))
+                    self.tally.error(item.label, as_outcome(alone, item.label))
 
     def _draw_together(self, faces: list[_Face], waiting: deque[_Waiting], writers: ThreadPoolExecutor) -> None:
         """Draw every picture of these faces that is not drawn yet."""
@@ -290,10 +297,10 @@ class TaskRun:
 
     def _emit_written(self, drawn: _Drawn, files: Written) -> None:
         prepared = drawn.face.prepared
-        self._emit(
+        self.tally.add(
             ImageDone(
                 input=drawn.face.item.label,
-                status="ok",
+                status="no_face" if prepared.faceless else "ok",
                 model=self.engine.model.label,
                 face=prepared.face,
                 variant=drawn.result.picture.variant,
@@ -302,14 +309,21 @@ class TaskRun:
                 seconds=round(drawn.seconds + files.seconds, 4),
                 aligned=prepared.aligned,
                 message="; ".join(filter(None, (drawn.face.read.photo.warning, prepared.note))) or None,
+                hint=self._hint_without_face() if prepared.faceless else None,
             )
         )
+
+    def _hint_without_face(self) -> str:
+        """What to do about a picture that was made although no face was found, by the options that the task has."""
+        if self.options.on_no_face == "crop":
+            return "a lower --detector-threshold finds more; --on-no-face skip writes nothing"
+        return "crop the picture to the face, or leave it out"
 
     def _emit_lost(self, lost: _Waiting, error: P2S2PError) -> None:
         """Report what could not be written: a picture of one face, or for all of them once."""
         face = lost.drawn[0].face.prepared.face if len(lost.drawn) == 1 else None
         variant = lost.drawn[0].result.picture.variant if lost.drawn else SINGLE
-        self._emit_error(lost.item.label, error, face=face, variant=variant)
+        self.tally.error(lost.item.label, error, face=face, variant=variant)
 
     def _emit_taken(self, lost: _Waiting, error: TakenError) -> None:
         """Report a picture whose name another run has taken since the plan was made."""
@@ -318,44 +332,10 @@ class TaskRun:
             return
         for drawn in lost.drawn:
             variant = drawn.result.picture.variant
-            self._emit_skipped(lost.item, drawn.face.prepared, variant, "another run has written it in the meantime")
-
-    def _emit_skipped(self, item: PlanItem, prepared: Prepared, variant: Variant, message: str | None = None) -> None:
-        self._emit(
-            ImageDone(
-                input=item.label,
-                status="skipped",
-                model=self.engine.model.label,
-                face=prepared.face,
-                variant=variant,
-                output=str(item.face_output(prepared.face or 0, variant=variant)),
-                message=message,
-            )
-        )
+            self.tally.skipped(lost.item, drawn.face.prepared, variant, "another run has written it in the meantime")
 
     def _should_stop(self, error: P2S2PError) -> bool:
         return self.options.fail_fast or (self.options.on_no_face == "fail" and isinstance(error, NoFaceError))
-
-    def _emit_error(self, label: str, error: Exception, *, face: int | None = None, variant: Variant = SINGLE) -> None:
-        """Report what went wrong with one input or one output."""
-        outcome = as_outcome(error, label)
-        status: Status = "no_face" if isinstance(outcome, NoFaceError) else "failed"
-        details = outcome.details if isinstance(outcome, UnforeseenError) else None
-        self._emit(
-            ImageDone(
-                input=label, status=status, model=self.engine.model.label, face=face, variant=variant,
-                message=outcome.message, hint=outcome.hint, details=details,
-            )
-        )  # fmt: skip
-
-    def _emit(self, outcome: ImageDone) -> None:
-        self.counts[outcome.status] += 1
-        self.on_event(outcome)
-        count = len(self.plan.variants)
-        whole = outcome.status in ("failed", "no_face") and not outcome.variant.key
-        self._done += count if whole else 1
-        total = max(self._done, len(self.plan.items) * count)
-        self.on_event(Progress(done=self._done, total=total, label=self.options.command))
 
 
 def _photo_bytes(faces: Iterable[_Face]) -> int:

@@ -25,6 +25,7 @@ from pixel2style2pixel_cli.events import (
 )
 from pixel2style2pixel_cli.output.progress import NARROW, Tracker, new_bar
 from pixel2style2pixel_cli.output.streams import Messages, Results
+from pixel2style2pixel_cli.output.summary import Style, summary_parts
 from pixel2style2pixel_cli.wording import aligned, clean, duration, file_size, json_text, record_lines
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.options.messages import Colour
 
 Mode = Literal["human", "json", "quiet"]
-Style = Literal["red", "yellow", "green", "dim"]
 
 PROGRESS_SECONDS = 10.0
 LISTED = 10
@@ -84,7 +84,7 @@ class Output:
         self._bar: Bar | None = None
         self._tracker = Tracker()
         self._lines_end: threading.Event | None = None
-        self._without_face: list[ImageDone] = []
+        self._without_face: dict[str, ImageDone] = {}  # by input, which may give several pictures
         self._written: dict[str, None] = {}  # in order; several faces may share one picture
         self._planned = 0
         self._summary_done = False
@@ -267,8 +267,8 @@ class Output:
             if image.details is not None and self.report.verbosity > 1:
                 self._details(image.details)
         elif image.status == "no_face":
-            self._without_face.append(image)
-        elif image.status == "ok" and image.output is not None:
+            self._without_face.setdefault(image.input, image)
+        if image.status in ("ok", "no_face") and image.output is not None:
             self._written[image.output] = None
         if image.status == "skipped" and image.message and self.report.verbosity >= 0:
             self._line(f"{self.paint('warning:', 'yellow')} {clean(image.input)}: {clean(image.message)}")
@@ -276,12 +276,14 @@ class Output:
             return
         if self.report.dry_run:
             self._plan_line(image)
-        elif self.report.verbosity > 0 and image.status in ("ok", "skipped"):
+        elif self.report.verbosity > 0 and image.status != "failed" and (image.output or image.status == "not_tried"):
             self._line(self._image_line(image))
 
     def _image_line(self, image: ImageDone) -> str:
         if image.status == "skipped":
             return self.paint(f"skipped {clean(image.input)} (exists: {clean(image.output or '')})", "dim")
+        if image.status == "not_tried":
+            return self.paint(f"{clean(image.input)}: {clean(image.message or 'not tried')}", "yellow")
         face = f" face {image.face}" if image.face else ""
         parts = [f"{clean(image.input)}{face} -> {clean(image.output or '')}"]
         if image.message:
@@ -306,31 +308,23 @@ class Output:
         """Names every input without a face at the end, where it is not lost among progress lines."""
         if not self._without_face:
             return
-        listed = self._without_face if self.report.verbosity > 0 else self._without_face[:LISTED]
+        found = list(self._without_face.values())
+        listed = found if self.report.verbosity > 0 else found[:LISTED]
         for image in listed:
             self._line(
                 f"{self.paint('no face:', 'yellow')} {clean(image.input)}: {clean(image.message or 'none found')}"
             )
-        if len(listed) < len(self._without_face):
-            self._line(f"no face: {len(self._without_face) - len(listed)} more, listed with -v or --json")
+        if len(listed) < len(found):
+            self._line(f"no face: {len(found) - len(listed)} more, listed with -v or --json")
         hint = "a lower --detector-threshold finds more; --on-no-face crop takes the centre of the picture"
-        self._line(self.paint("hint:", "dim") + " " + clean(self._without_face[0].hint or hint))
+        self._line(self.paint("hint:", "dim") + " " + clean(found[0].hint or hint))
 
     def _summary_line(self, summary: Summary) -> str:
-        verb, count = "to write" if self.report.dry_run else "written", len(self._written)
-        written = f"{summary.ok} {verb}"
-        if 0 < count < summary.ok:
-            written = f"{summary.ok} faces {verb} into {count} {'picture' if count == 1 else 'pictures'}"
-        parts = [self.paint(written, "green") if summary.ok else written]
-        if summary.skipped:
-            parts.append(f"{summary.skipped} skipped")
-        if summary.no_face:
-            parts.append(self.paint(f"{summary.no_face} without a face", "yellow"))
-        failed = f"{summary.failed} failed"
-        parts.append(self.paint(failed, "red") if summary.failed else failed)
+        count = len(self._written)
+        parts = summary_parts(summary, pictures=count, dry_run=self.report.dry_run, paint=self.paint)
         target = next(iter(self._written)) if count == 1 else self.report.target
         line = f"{', '.join(parts)} in {duration(summary.seconds)}"
-        if target and summary.ok + summary.skipped:
+        if target and summary.ok + summary.no_face_written + summary.skipped:
             line += f" -> {clean(target)}"
         if summary.ignored:
             line += f" ({summary.ignored} {'file' if summary.ignored == 1 else 'files'} not images, ignored)"

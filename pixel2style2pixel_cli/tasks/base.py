@@ -37,7 +37,8 @@ class Prepared:
     (S, S, 4). ``target`` is the photograph's crop at the generator's size (R), where something looks at it:
     optimisation, or a comparison; ``hole`` (R, R) is the part of it that is to be filled in. ``matrix`` (3, 3) maps
     photograph pixels to crop pixels; None where the picture was taken as it is. ``codes`` (N, D) take the place of the
-    encoder's where the input is a latent. ``note`` is worth saying of this face, and ``left_out`` counts, at the first
+    encoder's where the input is a latent. ``faceless``: a face was looked for and
+    none found. ``note`` is worth saying of this face, and ``left_out`` counts, at the first
     face of a picture, the detections in it that were too weak to be taken. ``recipe`` is what was found while preparing
     and decides pixels.
     """
@@ -52,6 +53,7 @@ class Prepared:
     codes: NDArray[np.float32] | None = None
     points: NDArray[np.float64] | None = None
     note: str | None = None
+    faceless: bool = False
     left_out: int = 0
     recipe: Mapping[str, RecipeValue] = field(default_factory=dict)
 

@@ -76,7 +76,7 @@ class PhotoPreparer:
         if not faces and self.on_no_face == "crop":
             matrix = centre_crop(pixels, output_size=self.input_size).matrix
             found = self._cut(photo, relative, lambda picture, size: centre_crop(picture, output_size=size).crop)
-            return [replace(found, matrix=matrix, note="no face found: the centred square was taken")]
+            return [replace(found, matrix=matrix, faceless=True, note="no face found: the centred square was taken")]
         chosen = choose_faces(faces, self.face, every=self.every)
         taken = [self._one(photo, relative, face, index) for index, face in chosen]
         left_out = [] if self.every or self.face not in SEVERAL else far_weaker(faces)

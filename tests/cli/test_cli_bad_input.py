@@ -77,11 +77,40 @@ def test_no_face(real: Call, folder: Path) -> None:
     assert result.err.splitlines()[0] == "no face: in/5.png: no face found"
     assert result.err.splitlines()[1].startswith("hint: ") and len(result.err.splitlines()) == 2
     assert set(contents(folder / "out")) == {"1.png", "9.png"}
-    stopped = real("invert", "in", "-o", "fail", "-q", "--on-no-face", "fail")
-    assert stopped.code == 3 and set(contents(folder / "fail")) == {"1.png"}
+
+
+def test_a_picture_made_without_a_face_is_written_and_counts_as_one(real: Call, folder: Path) -> None:
+    write_photos(folder, GOOD)
+    Image.new("RGB", (120, 90), (80, 130, 90)).save(folder / "in" / "5.png")
     cropped = real("invert", "in", "-o", "crop", "--on-no-face", "crop", "--json")
-    assert cropped.code == 0 and set(contents(folder / "crop")) == {"1.png", "5.png", "9.png"}
-    assert "centred square" in cropped.rows[1]["message"]
+    assert cropped.code == 3 and set(contents(folder / "crop")) == {"1.png", "5.png", "9.png"}
+    assert [row["status"] for row in cropped.rows[:-1]] == ["ok", "no_face", "ok"]
+    assert cropped.rows[1]["output"] == "crop/5.png" and "centred square" in cropped.rows[1]["message"]
+    assert {name: cropped.rows[-1][name] for name in ("ok", "no_face", "no_face_written", "failed")} == {
+        "ok": 2, "no_face": 1, "no_face_written": 1, "failed": 0,
+    }  # fmt: skip
+    told = real("invert", "in", "-o", "told", "--on-no-face", "crop", "--mix-seed", "1-2", "--fail-fast")
+    assert told.code == 3 and "6 written, 2 of them without a face, 0 failed" in told.err
+    assert told.err.count("no face: in/5.png: no face found: the centred square was taken") == 1
+    assert "--on-no-face skip writes nothing" in told.err
+    assert real("invert", "in", "-o", "fine", "--on-no-face", "crop", "--ignore-failures").code == 0
+
+
+def test_inputs_that_a_stopped_run_did_not_come_to_are_reported(real: Call, folder: Path) -> None:
+    write_photos(folder, [*GOOD, "in/99.png"])
+    Image.new("RGB", (120, 90), (80, 130, 90)).save(folder / "in" / "5.png")
+    stopped = real("invert", "in", "-o", "fail", "-v", "--on-no-face", "fail")
+    assert stopped.code == 3 and set(contents(folder / "fail")) == {"1.png"}
+    assert "in/9.png: not tried, because the run stopped at in/5.png" in stopped.err
+    assert "1 written, 1 without a face, 0 failed, 2 not tried" in stopped.err
+    rows = real("invert", "in", "-o", "json", "--json", "--on-no-face", "fail").rows
+    assert [(row["input"], row["status"]) for row in rows[:-1]] == [
+        ("in/1.png", "ok"), ("in/5.png", "no_face"), ("in/9.png", "not_tried"), ("in/99.png", "not_tried"),
+    ]  # fmt: skip
+    assert (rows[-1]["not_tried"], rows[-1]["exit"]) == (2, 3)
+    fast = real("invert", "in", "-o", "fast", "--json", "--fail-fast", "--batch-size", "64")
+    assert [row["status"] for row in fast.rows[:-1]] == ["ok", "no_face", "not_tried", "not_tried"]
+    assert set(contents(folder / "fast")) == {"1.png"}
 
 
 def test_fail_fast_stops_at_the_first(real: Call, folder: Path) -> None:

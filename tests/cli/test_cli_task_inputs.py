@@ -73,7 +73,8 @@ def test_the_preview_of_a_made_sketch_is_what_the_encoder_is_fed(real: Call, fol
     shutil.copy(FACES[0], folder / "face.webp")
     Image.new("RGB", (64, 64), (90, 120, 90)).save(folder / "none.png")
     result = real("sketch2face", "face.webp", "none.png", "--sketchify", "--preview-input", "-o", "out", "--json")
-    assert result.code == 0 and "centred square" in result.rows[1]["message"]
+    assert result.code == 3 and result.rows[1]["status"] == "no_face"
+    assert "centred square" in result.rows[1]["message"] and "crop the picture to the face" in result.rows[1]["hint"]
     whole = np.asarray(Image.open(FACES[0]).convert("RGB"))  # a crop already
     wanted = resize_photo(sketchify(resize_photo(whole, SIDE))[..., None].repeat(3, axis=2), SIDE)
     shown = pixels(folder / "out" / "face_input.png")
@@ -321,7 +322,8 @@ def test_a_degraded_photograph_is_an_ordinary_input(real: Call, folder: Path) ->
 def test_a_face_too_small_to_be_found_is_taken_from_the_middle(real: Call, folder: Path) -> None:
     photo(16).save(folder / "tiny.png")
     result = real("superres", "tiny.png", "-o", "x.png", "--json")
-    assert result.code == 0 and "centred square" in result.rows[0]["message"]
+    assert result.code == 3 and "centred square" in result.rows[0]["message"]
+    assert (result.rows[0]["status"], result.rows[0]["output"]) == ("no_face", "x.png") and Path("x.png").is_file()
     assert real("superres", "tiny.png", "-o", "y.png", "--on-no-face", "skip").code == 3
 
 
