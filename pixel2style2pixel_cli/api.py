@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pixel2style2pixel_cli.errors import InputError, UsageError
-from pixel2style2pixel_cli.events import ImageDone, OnEvent, Summary, ignore_event
+from pixel2style2pixel_cli.events import ImageDone, OnEvent, Progress, Summary, ignore_event
 from pixel2style2pixel_cli.options.models import BlendOptions, PullOptions, SomeModels, VerifyOptions
 from pixel2style2pixel_cli.options.paste import PasteOptions
 from pixel2style2pixel_cli.options.signature import function_of
@@ -59,23 +59,27 @@ def _list_faces(inputs: Inputs, options: FaceOptions) -> list[dict[str, Any]]:
     from pixel2style2pixel_cli.files.image import read_image
     from pixel2style2pixel_cli.jobs.expand import expand_inputs
     from pixel2style2pixel_cli.jobs.plan import in_shard, parse_shard
+    from pixel2style2pixel_cli.tasks.outcome import UnforeseenError, as_outcome
 
     part = parse_shard(options.shard) if options.shard else None
     expanded = expand_inputs(input_list(inputs), recursive=options.recursive, output_root=None, stdin=options.stdin)
+    chosen = [item for item in expanded.sources if part is None or in_shard(item.relative, *part)]
+    options.on_event(Progress(done=0, total=len(chosen), label="list faces"))
     finder = _load_detector(options.detector, options.detector_threshold)
     rows: list[dict[str, Any]] = []
-    for item in expanded.sources:
-        if part is not None and not in_shard(item.relative, *part):
-            continue
+    for number, item in enumerate(chosen):
+        options.on_event(Progress(done=number, total=len(chosen), label="list faces"))
         try:
             if item.problem is not None:
                 raise InputError(item.problem, item.hint)
             source = options.stdin() if item.path is None else Path(item.path)
             faces = finder.detect(read_image(source, name=item.label, max_pixels=options.max_pixels).pixels)
-        except InputError as error:
+        except Exception as error:
+            outcome = as_outcome(error, item.label)
             failed = ImageDone(
-                input=item.label, status="failed", model=options.detector, message=error.message, hint=error.hint
-            )
+                input=item.label, status="failed", model=options.detector, message=outcome.message, hint=outcome.hint,
+                details=outcome.details if isinstance(outcome, UnforeseenError) else None,
+            )  # fmt: skip
             options.on_event(failed)
             continue
         if not faces:

@@ -99,7 +99,8 @@ class Results(Stream):
             )
         stream: Any = self.stream if isinstance(data, str) else self.stream.buffer
         try:
-            stream.write(data)
+            if data:  # even nothing is too much for a device that is full
+                stream.write(data)
             stream.flush()
         except BrokenPipeError:
             _silence(self.stream)

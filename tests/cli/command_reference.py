@@ -33,7 +33,7 @@ TAIL = """## Exit codes
 | 3 | some inputs failed or had no face, the others were written; `--ignore-failures` makes it 0 |
 | 4 | something needed is missing or damaged: model, landmark file, hash mismatch, licence not accepted |
 | 5 | the device does not exist, or its memory is too small for a single face |
-| 130 | interrupted; the command that resumes is printed |
+| 130, 143, 129 | interrupted by Ctrl-C, SIGTERM or SIGHUP; the command that resumes is printed |
 
 An error is two lines on standard error: `error:` what was found, `hint:` what to type.
 

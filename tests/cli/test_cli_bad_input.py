@@ -9,11 +9,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from real_run import FACES, Call, contents, times, write_photos
 from tiny_zoo import tiny_model, write_published
 
+from pixel2style2pixel_cli import api
 from pixel2style2pixel_cli.files import atomic
 from pixel2style2pixel_cli.tasks.photo import PhotoPreparer
 
@@ -365,3 +367,20 @@ def test_checkpoint_with_another_hash_or_another_size(
     assert not (folder / "home" / "models").exists()
     missing = real("invert", FACES[0], "--model", "published", "-q")
     assert missing.code == 4 and "is not installed" in missing.problems[0][0]
+
+
+def test_one_input_that_cannot_be_searched_costs_no_list_of_faces(
+    real: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Greedy:
+        def detect(self, pixels: np.ndarray) -> list[object]:
+            if pixels[0, 0, 0] == 9:
+                raise MemoryError
+            return []
+
+    monkeypatch.setattr(api, "_load_detector", lambda *_: Greedy())
+    for name, level in (("a.png", 9), ("b.png", 8)):
+        Image.new("RGB", (64, 64), (level, 0, 0)).save(folder / name)
+    listed = real("invert", "a.png", "b.png", "--list-faces", "-vv")
+    assert listed.code == 3 and "Traceback" in listed.err
+    assert "error: not enough memory for a.png" in listed.err and "no face: b.png" in listed.err

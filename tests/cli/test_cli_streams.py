@@ -83,6 +83,15 @@ def test_lost_text_is_told(
     assert (done.code, lines(done.err)) == (3, ["error", "hint"])
 
 
+@needs_full
+def test_nothing_to_print_is_no_loss(real: Call, folder: Path, monkeypatch: pytest.MonkeyPatch, full: TextIO) -> None:
+    write_photos(folder, ["a.png"])
+    monkeypatch.setattr(sys, "stdout", full)
+    assert real("invert", "a.png", "-o", "out", "--align", "never").code == 0
+    missing = real("invert", "b.png", "-o", "out", "--align", "never", "-q")
+    assert missing.code == 3 and len(missing.problems) == 1
+
+
 @pytest.mark.parametrize("typed", [["-"], ["@-"]])
 def test_standard_input_that_is_closed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: list[str]
