@@ -20,8 +20,9 @@ from pixel2style2pixel_cli.jobs.settled import Standing, find_standing, no_sheet
 from pixel2style2pixel_cli.jobs.sheet import Sheet
 from pixel2style2pixel_cli.jobs.tally import Tally
 from pixel2style2pixel_cli.jobs.write import Result, Writer, Written
+from pixel2style2pixel_cli.options.task import TaskOptions
 from pixel2style2pixel_cli.seeds import image_seed
-from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RunOptions
+from pixel2style2pixel_cli.tasks.base import Pixels, Prepared
 from pixel2style2pixel_cli.tasks.outcome import as_outcome
 from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
 from pixel2style2pixel_cli.tasks.translate import Picture, Translator
@@ -65,7 +66,7 @@ class TaskRun:
         self,
         translator: Translator,
         plan: Plan,
-        options: RunOptions,
+        options: TaskOptions,
         recipes: RecipeMaker,
         *,
         stdin: Callable[[], bytes],
@@ -315,7 +316,7 @@ class TaskRun:
 
     def _hint_without_face(self) -> str:
         """What to do about a picture that was made although no face was found, by the options that the task has."""
-        if self.options.on_no_face == "crop":
+        if self.options.without_face == "crop":
             return "a lower --detector-threshold finds more; --on-no-face skip writes nothing"
         return "crop the picture to the face, or leave it out"
 
@@ -335,7 +336,7 @@ class TaskRun:
             self.tally.skipped(lost.item, drawn.face.prepared, variant, "another run has written it in the meantime")
 
     def _should_stop(self, error: P2S2PError) -> bool:
-        return self.options.fail_fast or (self.options.on_no_face == "fail" and isinstance(error, NoFaceError))
+        return self.options.fail_fast or (self.options.without_face == "fail" and isinstance(error, NoFaceError))
 
 
 def _photo_bytes(faces: Iterable[_Face]) -> int:

@@ -14,7 +14,6 @@ from pixel2style2pixel_cli.files.suffixes import IMAGE_SUFFIXES
 from pixel2style2pixel_cli.jobs.plan import Plan, make_plan, parse_shard
 from pixel2style2pixel_cli.jobs.settled import no_sheet, report_settled
 from pixel2style2pixel_cli.options.task import FaceOptions, TaskOptions
-from pixel2style2pixel_cli.tasks.base import RunOptions
 from pixel2style2pixel_cli.tasks.choose import choose
 from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
 from pixel2style2pixel_cli.variants import style_variants
@@ -70,7 +69,6 @@ def _check_also_read(paths: Sequence[str]) -> None:
 
 
 def _plan(inputs: Sequence[str], options: TaskOptions, card: Card) -> Plan:
-    run = RunOptions.of(options)
     face = getattr(options, "face", "")
     return make_plan(
         options.subjects(inputs),
@@ -81,7 +79,7 @@ def _plan(inputs: Sequence[str], options: TaskOptions, card: Card) -> Plan:
         format=options.format,
         existing=options.existing,
         many_faces=options.many_faces,
-        joined=options.many_faces and run.paste,
+        joined=options.many_faces and options.pastes,
         latents=options.save_latents,
         shard=parse_shard(options.shard) if options.shard else None,
         stdin=options.stdin,
@@ -89,8 +87,8 @@ def _plan(inputs: Sequence[str], options: TaskOptions, card: Card) -> Plan:
         seed=options.seed,
         face=int(face) if face.isdigit() else 0,
         variants=style_variants(options.samples),
-        companions=run.companions,
-        input_companions=run.input_companions,
+        companions=options.companions,
+        input_companions=options.input_companions,
         shared=("sheet",) if options.grid == "sheet" else (),
         suffixes=IMAGE_SUFFIXES | {LATENT_SUFFIX} if options.takes_latents else None,
         kept=options.also_read(inputs),

@@ -18,7 +18,8 @@ from pixel2style2pixel_cli.jobs.naming import ROW
 from pixel2style2pixel_cli.jobs.pages import Page, SheetPages, page_path
 from pixel2style2pixel_cli.jobs.place import File, Places
 from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
-from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RunOptions
+from pixel2style2pixel_cli.options.task import TaskOptions
+from pixel2style2pixel_cli.tasks.base import Pixels, Prepared
 from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
 from pixel2style2pixel_cli.tasks.translate import Picture
 from pixel2style2pixel_cli.variants import SINGLE, Variant
@@ -55,7 +56,7 @@ class Writer:
     def __init__(
         self,
         plan: Plan,
-        options: RunOptions,
+        options: TaskOptions,
         recipes: RecipeMaker,
         *,
         generator_digest: str,
@@ -76,8 +77,8 @@ class Writer:
         first, item = results[0], results[0].item
         variant, faces = first.picture.variant, [result.prepared.face or 0 for result in results]
         files = [file for result in results for file in self._companions(result)]
-        pixels = self._pasted(results) if self.options.paste else first.picture.pixels
-        data = self._encode(pixels, self._recipe_of(results), first.photo, composite=self.options.paste)
+        pixels = self._pasted(results) if self.options.pastes else first.picture.pixels
+        data = self._encode(pixels, self._recipe_of(results), first.photo, composite=self.options.pastes)
         if self.plan.to_stdout:
             self.stdout(data)
             return [Written(output="-", latent=None, seconds=time.perf_counter() - started)] * len(results)
@@ -131,7 +132,7 @@ class Writer:
         item, prepared, pictures = result.item, result.prepared, dict[str, Pixels]()
         if self.options.preview_input:
             pictures["_input"] = prepared.crop
-        if self.options.debug_align:
+        if self.options.shows_alignment:
             pictures["_crop"] = prepared.shown if prepared.target is None else prepared.target
             seen = result.photo.pixels if prepared.codes is None else prepared.shown
             pictures["_landmarks"] = draw_landmarks(seen, prepared)

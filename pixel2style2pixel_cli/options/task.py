@@ -173,6 +173,48 @@ class TaskOptions:
         """The rows of a code that options name, as they were written."""
         return () if self.mix_layers is None else (self.mix_layers,)
 
+    @property
+    def compares(self) -> bool:
+        """Whether pictures are shown beside what they were made of."""
+        return self.grid != "none"
+
+    @property
+    def needs_target(self) -> bool:
+        """Whether a crop is also wanted at the generator's size."""
+        return self.compares
+
+    @property
+    def needs_photo(self) -> bool:
+        """Whether the whole photograph is wanted once its crops are cut out."""
+        return False
+
+    @property
+    def pastes(self) -> bool:
+        """Whether results go back into their photographs."""
+        return False
+
+    @property
+    def shows_alignment(self) -> bool:
+        """Whether crop and landmarks are written as well."""
+        return False
+
+    @property
+    def without_face(self) -> OnNoFace:
+        """What becomes of a photograph without a face."""
+        return "skip"
+
+    @property
+    def companions(self) -> tuple[str, ...]:
+        """Endings of the pictures written beside each output."""
+        return ("_pair",) if self.grid == "pair" else ()
+
+    @property
+    def input_companions(self) -> tuple[str, ...]:
+        """Endings of the pictures written once for each input, however many styles are mixed into it."""
+        row = ("_row",) if self.grid == "row" else ()
+        preview = ("_input",) if self.preview_input else ()
+        return (*row, *preview, "_crop", "_landmarks") if self.shows_alignment else (*row, *preview)
+
     def with_model_defaults(self, card: Card) -> TaskOptions:
         """The options once the model is chosen, with what its card says in the place of None."""
         return self
@@ -245,6 +287,31 @@ class FaceOptions(TaskOptions):
     def many_faces(self) -> bool:
         """Whether one input may give several outputs, numbered by face."""
         return self.face in SEVERAL
+
+    @property
+    def needs_target(self) -> bool:
+        """Whether a crop is also wanted at the generator's size."""
+        return self.compares or self.debug_align
+
+    @property
+    def needs_photo(self) -> bool:
+        """Whether the whole photograph is wanted once its crops are cut out."""
+        return self.paste or self.debug_align
+
+    @property
+    def pastes(self) -> bool:
+        """Whether results go back into their photographs."""
+        return self.paste
+
+    @property
+    def shows_alignment(self) -> bool:
+        """Whether crop and landmarks are written as well."""
+        return self.debug_align
+
+    @property
+    def without_face(self) -> OnNoFace:
+        """What becomes of a photograph without a face."""
+        return self.on_no_face
 
     def looks_for_faces(self, card: Card) -> bool:
         """Whether photographs for a model are searched for faces: not where its card says that they show none."""

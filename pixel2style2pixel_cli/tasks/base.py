@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
-from pixel2style2pixel_cli.options.task import Existing, Grid, ImageFormat, Noise, TaskOptions
+from pixel2style2pixel_cli.options.task import TaskOptions
 
 if TYPE_CHECKING:
     # Nothing heavy is needed to say what a task is: helper processes should not wait for torch, and a run with nothing
@@ -74,61 +74,6 @@ class Prepared:
     def encoder_input(self) -> Pixels:
         """What the encoder gets, as bytes."""
         return self.crop if self.encoder_pixels is None else self.encoder_pixels
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunOptions:
-    """What every task's run is told, apart from the inputs and the model."""
-
-    command: str
-    existing: Existing = "error"
-    format: ImageFormat = "png"
-    seed: int = 0
-    noise: Noise = "fixed"
-    optimize: int = 0
-    keep: bool = False
-    paste: bool = False
-    debug_align: bool = False
-    save_latents: bool = False
-    grid: Grid = "none"
-    preview_input: bool = False
-    keep_exif: bool = False
-    metadata: bool = True
-    fail_fast: bool = False
-    max_pixels: int = 200_000_000
-    on_no_face: str = "skip"
-
-    @classmethod
-    def of(cls, options: TaskOptions) -> RunOptions:
-        """The part of a task's options that concerns its run."""
-        return cls(**{f.name: getattr(options, f.name) for f in fields(cls) if hasattr(options, f.name)})
-
-    @property
-    def compares(self) -> bool:
-        """Whether pictures are shown beside what they were made of."""
-        return self.grid != "none"
-
-    @property
-    def needs_target(self) -> bool:
-        """Whether the crop is also wanted at the generator's size."""
-        return self.optimize > 0 or self.keep or self.compares or self.debug_align
-
-    @property
-    def needs_photo(self) -> bool:
-        """Whether the whole photograph is wanted once its crops are cut out."""
-        return self.paste or self.debug_align
-
-    @property
-    def companions(self) -> tuple[str, ...]:
-        """Endings of the pictures written beside each output."""
-        return ("_pair",) if self.grid == "pair" else ()
-
-    @property
-    def input_companions(self) -> tuple[str, ...]:
-        """Endings of the pictures written once for each input, however many styles are mixed into it."""
-        row = ("_row",) if self.grid == "row" else ()
-        preview = ("_input",) if self.preview_input else ()
-        return (*row, *preview, "_crop", "_landmarks") if self.debug_align else (*row, *preview)
 
 
 class Preparer(Protocol):

@@ -57,6 +57,11 @@ class InpaintOptions(FaceOptions):
     )  # fmt: skip
     keep: bool = declare(True, "--keep/--no-keep", help="Keep what is outside the mask as it was.")
 
+    @property
+    def needs_target(self) -> bool:
+        """Whether a crop is also wanted at the generator's size: what is known of it is kept."""
+        return self.keep or self.compares or self.debug_align
+
     def also_read(self, inputs: Sequence[str]) -> Sequence[str]:
         """The mask, or the folder of masks."""
         return () if self.mask is None else (str(self.mask),)

@@ -42,6 +42,11 @@ class InvertOptions(FaceOptions):
         help="Steps that improve the code after the encoder.",
     )  # fmt: skip
 
+    @property
+    def needs_target(self) -> bool:
+        """Whether a crop is also wanted at the generator's size: optimisation compares with it."""
+        return bool(self.optimize) or self.compares or self.debug_align
+
     def with_model_defaults(self, card: Card) -> InvertOptions:
         """The options with what the card says in the place of None; many small steps need single precision."""
         steps = card.optimize if self.optimize is None else self.optimize

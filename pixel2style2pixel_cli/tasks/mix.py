@@ -86,12 +86,12 @@ class MixOptions(FaceOptions):
     def make_task(self, model: Model, inputs: Sequence[Source]) -> Task:
         """Photographs and latents; each style's rows into the content."""
         from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS
-        from pixel2style2pixel_cli.tasks.base import RunOptions, Task
+        from pixel2style2pixel_cli.tasks.base import Task
         from pixel2style2pixel_cli.tasks.latent import CodePreparer, given_codes
         from pixel2style2pixel_cli.tasks.photo import photo_preparer
         from pixel2style2pixel_cli.tasks.styles import chosen_layers
 
-        photos = photo_preparer(self, model, needs_target=RunOptions.of(self).needs_target)
+        photos = photo_preparer(self, model, needs_target=self.needs_target)
         spec = model.generator_spec
         preparer = CodePreparer(
             photos=photos, generator=model.generator_digest, rows=spec.n_styles, width=spec.style_dim

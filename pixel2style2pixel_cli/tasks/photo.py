@@ -13,7 +13,7 @@ from pixel2style2pixel_cli.face.detect import Detector, Face, choose_faces, far_
 from pixel2style2pixel_cli.files.image import Photo, read_image
 from pixel2style2pixel_cli.inputs.photo import resize_photo
 from pixel2style2pixel_cli.options.task import SEVERAL, Align, FaceOptions, OnNoFace
-from pixel2style2pixel_cli.tasks.base import CodeChange, Pixels, Prepared, RunOptions, Task
+from pixel2style2pixel_cli.tasks.base import CodeChange, Pixels, Prepared, Task
 
 if TYPE_CHECKING:
     # imports torch, which a helper process should not wait for
@@ -154,7 +154,7 @@ def photo_task(
     """A task on the faces of photographs."""
     from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS
 
-    preparer = photo_preparer(options, model, needs_target=RunOptions.of(options).needs_target, change=change)
+    preparer = photo_preparer(options, model, needs_target=options.needs_target, change=change)
     batch = INPUT_KINDS[options.kind].batch
     return Task(preparer=preparer, encoder_batch=batch, change=change_codes, finish=finish)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pixel2style2pixel_cli.events import Summary
 from pixel2style2pixel_cli.jobs.job import Job
 from pixel2style2pixel_cli.jobs.run import TaskRun
-from pixel2style2pixel_cli.tasks.base import RunOptions
 
 
 def run_here(job: Job) -> Summary:
@@ -16,7 +15,7 @@ def run_here(job: Job) -> Summary:
     run = TaskRun(
         translator,
         job.plan,
-        RunOptions.of(options),
+        options,
         job.recipes.with_engine(dtype=engine.dtype_name, backend=engine.backend.name),
         stdin=options.stdin,
         stdout=options.stdout,
