@@ -84,7 +84,7 @@ def test_each_signal_ends_with_the_resume_command(tmp_path: Path, name: str, cod
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("name", ["pixel2style2pixel_cli.cli.app", "typer", "pixel2style2pixel_cli.output.bar"])
+@pytest.mark.parametrize("name", ["pixel2style2pixel_cli.cli.app", "typer", "pixel2style2pixel_cli.output.progress"])
 def test_a_signal_while_the_program_starts_is_no_traceback(tmp_path: Path, name: str) -> None:
     done = ended(AT_IMPORT.format(name=name), "invert", "a", folder=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (143, "", "")
