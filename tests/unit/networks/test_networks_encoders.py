@@ -13,19 +13,20 @@ from pixel2style2pixel_cli.networks.e4e import E4EEncoder
 from pixel2style2pixel_cli.networks.faceid import FaceRecogniser
 from pixel2style2pixel_cli.networks.families import ENCODER_FAMILIES
 from pixel2style2pixel_cli.networks.irse import IRSETrunk, IRUnit
+from pixel2style2pixel_cli.networks.lite import LITE_UNITS, LITE_WIDTHS
 from pixel2style2pixel_cli.networks.psp import PSPEncoder
 from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.specs import DEPTHS, EncoderKind, EncoderSpec, level_of_row
 
 
 def spec_of(kind: EncoderKind = "psp", size: int = 32, channels: int = 3) -> EncoderSpec:
-    return EncoderSpec(
-        kind=kind, input_size=size, input_channels=channels, units=(1, 1, 1, 1), widths=(4, 6, 8, 10), head_width=6
-    )
+    # a pretrained trunk has the sizes it was trained with
+    units, widths = (LITE_UNITS, LITE_WIDTHS) if kind == "lite" else ((1, 1, 1, 1), (4, 6, 8, 10))
+    return EncoderSpec(kind=kind, input_size=size, input_channels=channels, units=units, widths=widths, head_width=6)
 
 
 @pytest.mark.parametrize("kind", ENCODER_FAMILIES)
-@pytest.mark.parametrize(("size", "channels"), [(32, 3), (64, 1)])
+@pytest.mark.parametrize(("size", "channels"), [(64, 3), (128, 1)])
 def test_codes_have_the_generators_rows(kind: EncoderKind, size: int, channels: int) -> None:
     encoder = build_encoder(spec_of(kind, size, channels), 9, 5).eval()
     x = torch.randn(2, channels, size, size)
@@ -82,9 +83,9 @@ def test_e4e_and_psp_have_the_same_tensors_and_other_codes() -> None:
 
 def test_codes_are_offsets_from_the_average() -> None:
     for kind in ENCODER_FAMILIES:
-        encoder = build_encoder(spec_of(kind), 6, 5).eval()
+        encoder = build_encoder(spec_of(kind, 64), 6, 5).eval()
         encoder.latent_avg.copy_(torch.randn(6, 5))
-        x = torch.randn(2, 3, 32, 32)
+        x = torch.randn(2, 3, 64, 64)
         assert encoder(x).shape == (2, 6, 5)
         torch.testing.assert_close(encoder(x), encoder.offsets(x) + encoder.latent_avg)
 
