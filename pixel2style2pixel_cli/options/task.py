@@ -60,7 +60,7 @@ class TaskOptions:
     """What every task is told.
 
     ``command`` names the task, ``inputs`` and ``inputs_help`` say what it takes, ``examples`` are command lines for its
-    help. ``kind`` is what its encoder is fed, ``takes_latents`` whether codes may stand for pictures. ``stdin``,
+    help. ``kind`` is what its encoder reads, ``takes_latents`` whether codes may stand for pictures. ``stdin``,
     ``stdout`` and ``on_event`` connect a run to its caller; the other fields are the options of the command.
     """
 

@@ -1,4 +1,4 @@
-"""What a task is: how an input becomes encoder inputs, what the network is fed, what becomes of its picture."""
+"""What a task is: how an input becomes encoder inputs, what the network gets, what becomes of its picture."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class PhotoPreparer:
     ``input_size`` is the encoder's side. ``target_size`` is the generator's, or None when no target is needed.
     ``detector`` is None where no face is looked for; then ``centred`` takes the middle of a picture that is not square,
     as the pictures were cut that such generators learned from (StyleGAN2's tool for LSUN). With ``every``, all faces
-    are taken where several are asked for, however weak. ``change`` is what a task does to a crop before it is fed.
+    are taken where several are asked for, however weak. ``change`` is a task's own step between crop and encoder.
     """
 
     input_size: int

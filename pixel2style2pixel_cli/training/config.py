@@ -216,7 +216,7 @@ class EncoderRates:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskData:
-    """What the encoder is fed (``kind``), and what it learns to draw.
+    """What the encoder gets (``kind``), and what it learns to draw.
 
     ``target`` photo is the picture itself; frontal is the same face from the front, which the data must hold; flips is
     the picture, mirrored or not by chance: over both, the frontal face is nearest (pSp, section 4.2). ``heads`` kept

@@ -120,9 +120,9 @@ class EncoderTrainer:
         set_rate(self.optimiser, falling_rate(rates.encoder, step, run.steps, rates.warm_up, rates.fall_from))
         self.encoder.train()
         target = self._target(batch)
-        fed = self._fed(batch, self.config.augmentation)
+        inputs = self._encoder_batch(batch, self.config.augmentation)
         with self.runtime.autocast():
-            codes = self.encoder(fed).float()
+            codes = self.encoder(inputs).float()
         logs: dict[str, Tensor] = {}
         if self.teacher is not None:
             logs["code"] = F.mse_loss(codes, self._taught(target))
@@ -151,7 +151,7 @@ class EncoderTrainer:
             image = torch.where(mirrored, image.flip(3), image)
         return self.runtime.place(image)
 
-    def _fed(self, batch: Batch, strength: Augmentation) -> Tensor:
+    def _encoder_batch(self, batch: Batch, strength: Augmentation) -> Tensor:
         made = make_inputs(self.config.task.kind, batch, self.config.encoder.input_size, strength)
         return self.runtime.place(made)
 
@@ -173,9 +173,9 @@ class EncoderTrainer:
         )
         return {name: getattr(pictures, row.function)(seen) for name, row in weights.of_pictures.items()}
 
-    def _draw(self, fed: Tensor) -> Tensor:
+    def _draw(self, inputs: Tensor) -> Tensor:
         encoder = self.average if self.average is not None else self.encoder.eval()
-        drawn: Tensor = self.generator(encoder(fed))
+        drawn: Tensor = self.generator(encoder(inputs))
         return drawn
 
     @torch.no_grad()
@@ -186,7 +186,7 @@ class EncoderTrainer:
         mean_face = self.generator(self.encoder.latent_avg[None])
         for batch in batches:
             target = self._target(batch)
-            drawn = self._draw(self._fed(batch, Augmentation()))
+            drawn = self._draw(self._encoder_batch(batch, Augmentation()))
             found += float(F.mse_loss(drawn, target)) * len(target)
             average += float(F.mse_loss(mean_face.expand_as(target), target)) * len(target)
             count += len(target)
@@ -194,10 +194,12 @@ class EncoderTrainer:
 
     @torch.no_grad()
     def samples(self, batch: Batch) -> Sequence[Row]:
-        """What the encoder is fed in training, what it should draw, and what it draws without the faults."""
+        """What the encoder gets in training, what it should draw, and what it draws without the faults."""
         target = self._target(batch)
-        fed = show_inputs(self._fed(batch, self.config.augmentation), self.config.task.kind, target.shape[-1])
-        return [to_uint8(row) for row in (fed, target, self._draw(self._fed(batch, Augmentation())))]
+        inputs = show_inputs(
+            self._encoder_batch(batch, self.config.augmentation), self.config.task.kind, target.shape[-1]
+        )
+        return [to_uint8(row) for row in (inputs, target, self._draw(self._encoder_batch(batch, Augmentation())))]
 
     def export(self, folder: Path) -> list[Path]:
         """``encoder.safetensors`` in half precision, with its spec; what was kept in a file of its own."""

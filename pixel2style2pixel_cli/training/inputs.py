@@ -1,4 +1,4 @@
-"""What an encoder is fed in training: the input of its task, made from the picture it learns to draw.
+"""What an encoder gets in training: the input of its task, made from the picture it learns to draw.
 
 Shape suffixes: B batch, C channels, H W height and width, S side of the encoder's input.
 """

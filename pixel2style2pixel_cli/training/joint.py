@@ -162,9 +162,9 @@ class JointTrainer:
     def encode(self, encoder: Encoder, image: Tensor) -> Tensor:
         """W+ codes (B, N, D) of pictures."""
         size = self.config.encoder.input_size
-        fed = image if image.shape[-1] == size else F.interpolate(image, size=(size, size), mode="area")
+        inputs = image if image.shape[-1] == size else F.interpolate(image, size=(size, size), mode="area")
         with self.runtime.autocast():
-            codes: Tensor = encoder(fed)
+            codes: Tensor = encoder(inputs)
         return codes.float()
 
     def _draw(self, batch: Batch, image: Tensor) -> Drawn:

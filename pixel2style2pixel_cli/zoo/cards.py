@@ -86,7 +86,7 @@ class WeightFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InputRule:
-    """What the encoder is fed: the kind of picture, and whether a face is cut out and how."""
+    """What the encoder reads: the kind of picture, and whether a face is cut out and how."""
 
     kind: InputKind = "photo"
     align: ALIGNMENTS = "ffhq"
