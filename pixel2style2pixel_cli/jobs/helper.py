@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING
 from pixel2style2pixel_cli.wording import short_warnings
 
 if TYPE_CHECKING:
-    from pixel2style2pixel_cli.jobs.read import Outcome, Preparation
+    from pixel2style2pixel_cli.jobs.prepare import Outcome, Preparation
 
 
 class Helpers:

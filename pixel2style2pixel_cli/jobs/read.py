@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import os
 import pickle
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
 
 from pixel2style2pixel_cli.errors import P2S2PError
-from pixel2style2pixel_cli.files.image import Photo
-from pixel2style2pixel_cli.jobs.budget import Budget, detached, needed_bytes
+from pixel2style2pixel_cli.jobs.budget import Budget, needed_bytes
 from pixel2style2pixel_cli.jobs.helper import Helpers
 from pixel2style2pixel_cli.jobs.plan import PlanItem
-from pixel2style2pixel_cli.tasks.base import Prepared, Preparer
+from pixel2style2pixel_cli.jobs.prepare import Outcome, Preparation, Read
 from pixel2style2pixel_cli.tasks.outcome import as_outcome
 
 # Pictures read ahead of the network, so that a folder of photographs does not end up in memory.
@@ -25,42 +21,6 @@ READ_AHEAD = 8
 # A helper takes about as long to start as a photograph to search; below this many inputs threads are as fast.
 WORTH_HELPERS = 8
 MOST_READERS = 8
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Read:
-    """One input, read and prepared; ``seconds`` is what that took."""
-
-    photo: Photo
-    prepared: Sequence[Prepared]
-    seconds: float
-
-
-Outcome: TypeAlias = Read | P2S2PError
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Preparation:
-    """What is done to every input; picklable. Without ``keep_pixels`` only the crops leave, not the photograph."""
-
-    preparer: Preparer
-    max_pixels: int
-    keep_pixels: bool
-
-    def run(self, source: Path | bytes, label: str, relative: str) -> Outcome:
-        """Decode and prepare one input, or say why that cannot be done."""
-        started = time.perf_counter()
-        try:
-            photo = self.preparer.read(source, name=label, max_pixels=self.max_pixels)
-            prepared = self.preparer.prepare(photo, relative)
-        except P2S2PError as error:
-            return error
-        except Exception as error:
-            return as_outcome(error, label)
-        if not self.keep_pixels:
-            prepared = detached(prepared, photo.pixels)
-            photo = replace(photo, pixels=photo.pixels[:0].copy())  # a view would keep all of them
-        return Read(photo=photo, prepared=prepared, seconds=time.perf_counter() - started)
 
 
 class Readers:

@@ -15,7 +15,8 @@ from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Phase, Summ
 from pixel2style2pixel_cli.files.atomic import TakenError, remove_abandoned
 from pixel2style2pixel_cli.jobs.budget import MOST_KEPT
 from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
-from pixel2style2pixel_cli.jobs.read import Preparation, Read, Readers
+from pixel2style2pixel_cli.jobs.prepare import Preparation, Read
+from pixel2style2pixel_cli.jobs.read import Readers
 from pixel2style2pixel_cli.jobs.settled import Standing, find_standing, no_sheet, report_settled
 from pixel2style2pixel_cli.jobs.sheet import Sheet
 from pixel2style2pixel_cli.jobs.tally import Tally

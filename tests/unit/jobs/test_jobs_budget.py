@@ -17,7 +17,8 @@ from reading_task import ReadingTask
 from pixel2style2pixel_cli.jobs import read as reading
 from pixel2style2pixel_cli.jobs.budget import Budget, Dropped, detached, needed_bytes
 from pixel2style2pixel_cli.jobs.plan import PlanItem, make_plan
-from pixel2style2pixel_cli.jobs.read import Preparation, Read, Readers
+from pixel2style2pixel_cli.jobs.prepare import Preparation, Read
+from pixel2style2pixel_cli.jobs.read import Readers
 from pixel2style2pixel_cli.tasks.base import Prepared
 
 BOMB = bytes.fromhex("4749463839613e373e37800000000000ffffff2c000000003e373e370000024401003b")  # 14 142 x 14 142

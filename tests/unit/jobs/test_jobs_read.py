@@ -17,7 +17,8 @@ from pixel2style2pixel_cli.jobs import helper as helping
 from pixel2style2pixel_cli.jobs import read as reading
 from pixel2style2pixel_cli.jobs.helper import Helpers
 from pixel2style2pixel_cli.jobs.plan import PlanItem, make_plan
-from pixel2style2pixel_cli.jobs.read import WORTH_HELPERS, Outcome, Preparation, Read, Readers
+from pixel2style2pixel_cli.jobs.prepare import Outcome, Preparation, Read
+from pixel2style2pixel_cli.jobs.read import WORTH_HELPERS, Readers
 
 BLUE, GREEN, RED = (0, 0, 255), (0, 255, 0), (255, 0, 0)
 
