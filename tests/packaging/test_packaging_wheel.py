@@ -92,7 +92,8 @@ def test_wheel_names_the_command_and_the_licence(built: Built) -> None:
 
 def test_sdist_is_enough_to_build_and_test(built: Built, tmp_path: Path) -> None:
     with tarfile.open(built.sdist) as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Pythons before 3.11.4 have none
+        archive.extractall(tmp_path)
     (source,) = tmp_path.iterdir()
     pages = ("README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "docs/commands.md", "benchmarks/README.md")
     for name in ("pyproject.toml", *pages, "tests/conftest.py", "tests/data"):
