@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixel2style2pixel_cli.events import OnEvent, ignore_event
-from pixel2style2pixel_cli.options.declare import OUTPUT, REQUIRED, RUN, Shortcut, declare
+from pixel2style2pixel_cli.options.declare import OUTPUT, REQUIRED, RUN, declare
+from pixel2style2pixel_cli.options.shared import (
+    declare_dry_run,
+    declare_existing,
+    declare_format,
+    declare_keep_exif,
+    declare_recursive,
+)
 from pixel2style2pixel_cli.options.task import MAX_PIXELS, Existing, ImageFormat, write_stdout
 
 
@@ -29,31 +36,19 @@ class PasteOptions:
         None, "-o", "--out", metavar="OUT", section=OUTPUT, default_means="p2s2p-out/paste",
         help="A folder; for one photograph also a file, or - for PNG bytes on standard output.",
     )  # fmt: skip
-    recursive: bool = declare(False, "-r", "--recursive", section=OUTPUT, help="Search subfolders too.")
-    existing: Existing = declare(
-        "error", "--existing", metavar="POLICY", section=OUTPUT,
-        shortcuts=(
-            Shortcut(flag="--skip-existing", value="skip", help="Same as --existing skip: continue an earlier run."),
-            Shortcut(flag="--overwrite", value="overwrite", help="Same as --existing overwrite."),
-        ),
-        help="What to do where an output exists already: error, skip, overwrite or rename.",
-    )  # fmt: skip
+    recursive: bool = declare_recursive()
+    existing: Existing = declare_existing()
     name: str = declare(
         "{stem}", "--name", metavar="TEMPLATE", section=OUTPUT,
         help="Names of the outputs, from {stem} (of the photograph) {command} {model} {seed} {index} {face}.",
     )  # fmt: skip
-    format: ImageFormat = declare(
-        "png", "--format", metavar="TYPE", section=OUTPUT, help="File type of outputs in a folder: png, jpg or webp."
-    )
-    keep_exif: bool = declare(
-        False, "--keep-exif/--no-keep-exif", section=OUTPUT,
-        help="Copy the photograph's EXIF data, including the GPS position.",
-    )  # fmt: skip
+    format: ImageFormat = declare_format()
+    keep_exif: bool = declare_keep_exif()
     metadata: bool = declare(
         True, "--metadata/--no-metadata", section=OUTPUT,
         help="Store the recipe in each output; the mark as synthetic is always stored.",
     )  # fmt: skip
-    dry_run: bool = declare(False, "-n", "--dry-run", section=RUN, help="Print what would be written, then stop.")
+    dry_run: bool = declare_dry_run()
     max_pixels: int = declare(
         MAX_PIXELS, "--max-pixels", metavar="N", section=RUN, minimum=1, help="Refuse larger photographs."
     )

@@ -14,8 +14,20 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pixel2style2pixel_cli.errors import InputError, UsageError
 from pixel2style2pixel_cli.events import OnEvent, ignore_event
 from pixel2style2pixel_cli.inputs.kinds import InputKind
-from pixel2style2pixel_cli.options.declare import FACES, MODEL, OUTPUT, RUN, STYLES, Shortcut, declare
-from pixel2style2pixel_cli.options.shared import Dtype, declare_device, declare_seed
+from pixel2style2pixel_cli.options.declare import FACES, MODEL, OUTPUT, RUN, STYLES, declare
+from pixel2style2pixel_cli.options.shared import MAX_PIXELS as MAX_PIXELS
+from pixel2style2pixel_cli.options.shared import (
+    Dtype,
+    declare_device,
+    declare_dry_run,
+    declare_existing,
+    declare_format,
+    declare_keep_exif,
+    declare_recursive,
+    declare_seed,
+)
+from pixel2style2pixel_cli.options.shared import Existing as Existing
+from pixel2style2pixel_cli.options.shared import ImageFormat as ImageFormat
 from pixel2style2pixel_cli.seeds import parse_seeds
 
 if TYPE_CHECKING:
@@ -25,10 +37,7 @@ Align = Literal["auto", "always", "never"]
 OnNoFace = Literal["skip", "fail", "crop"]
 Grid = Literal["none", "pair", "row", "sheet"]
 Noise = Literal["fixed", "random", "off"]
-Existing = Literal["error", "skip", "overwrite", "rename"]
-ImageFormat = Literal["png", "jpg", "webp"]
 
-MAX_PIXELS = 200_000_000
 SEVERAL = ("all", "left-to-right")  # choices of --face that may give several faces
 
 INPUTS_HELP = ": files, folders, quoted patterns, - for standard input, @list.txt for a list of paths."
@@ -75,22 +84,13 @@ class TaskOptions:
         None, "-o", "--out", metavar="OUT", section=OUTPUT, default_means="p2s2p-out/COMMAND",
         help="Output folder; for one input also a file name, or - to write a PNG to standard output.",
     )  # fmt: skip
-    recursive: bool = declare(False, "-r", "--recursive", section=OUTPUT, help="Search subfolders too.")
-    existing: Existing = declare(
-        "error", "--existing", metavar="POLICY", section=OUTPUT,
-        shortcuts=(
-            Shortcut(flag="--skip-existing", value="skip", help="Same as --existing skip: continue an earlier run."),
-            Shortcut(flag="--overwrite", value="overwrite", help="Same as --existing overwrite."),
-        ),
-        help="What to do where an output exists already: error, skip, overwrite or rename.",
-    )  # fmt: skip
+    recursive: bool = declare_recursive()
+    existing: Existing = declare_existing()
     name: str = declare(
         "{stem}", "--name", metavar="TEMPLATE", section=OUTPUT,
         help="Names of the outputs, from {stem} {command} {model} {seed} {mix_seed} {index} {face}.",
     )  # fmt: skip
-    format: ImageFormat = declare(
-        "png", "--format", metavar="TYPE", section=OUTPUT, help="File type of outputs in a folder: png, jpg or webp."
-    )
+    format: ImageFormat = declare_format()
     save_latents: bool = declare(
         False, "--save-latents", section=OUTPUT, help="Also save the code of each face, as .safetensors."
     )
@@ -101,10 +101,7 @@ class TaskOptions:
     preview_input: bool = declare(
         False, "--preview-input", section=OUTPUT, help="Also save the picture that the encoder gets, as {stem}_input."
     )
-    keep_exif: bool = declare(
-        False, "--keep-exif/--no-keep-exif", section=OUTPUT,
-        help="Copy the photograph's EXIF data, including the GPS position.",
-    )  # fmt: skip
+    keep_exif: bool = declare_keep_exif()
     metadata: bool = declare(
         True, "--metadata/--no-metadata", section=OUTPUT,
         help="Store how the picture was made; the mark as synthetic is always stored.",
@@ -145,7 +142,7 @@ class TaskOptions:
         "auto", "--batch-size", metavar="N", section=RUN, minimum=1,
         help="How many faces at a time, or auto; results do not depend on it.",
     )  # fmt: skip
-    dry_run: bool = declare(False, "-n", "--dry-run", section=RUN, help="Print what would be written, then stop.")
+    dry_run: bool = declare_dry_run()
     shard: str | None = declare(
         None, "--shard", metavar="I/N", section=RUN,
         help="Process part I of N of the inputs, from 0/N; in a SLURM job each task takes its own part.",
