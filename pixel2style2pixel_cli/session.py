@@ -385,4 +385,4 @@ def _gives_several(options: type[TaskOptions], given: dict[str, Any]) -> bool:
     """Whether a single input gives a list: several faces or styles were asked for, or a list of seeds."""
     make: Callable[..., TaskOptions] = options
     made = validate(make(**given), options.command)
-    return made.many_faces or len(made.samples) > 1 or _is_list(given.get("mix_seed"))
+    return made.many_faces or len(made.variants) > 1 or _is_list(given.get("mix_seed"))

@@ -16,7 +16,6 @@ from pixel2style2pixel_cli.jobs.settled import no_sheet, report_settled
 from pixel2style2pixel_cli.options.task import FaceOptions, TaskOptions
 from pixel2style2pixel_cli.tasks.choose import choose
 from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
-from pixel2style2pixel_cli.variants import style_variants
 from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX
 from pixel2style2pixel_cli.zoo.cards import Card
 
@@ -86,7 +85,7 @@ def _plan(inputs: Sequence[str], options: TaskOptions, card: Card) -> Plan:
         model=card.name,
         seed=options.seed,
         face=int(face) if face.isdigit() else 0,
-        variants=style_variants(options.samples),
+        variants=options.variants,
         companions=options.companions,
         input_companions=options.input_companions,
         shared=("sheet",) if options.grid == "sheet" else (),

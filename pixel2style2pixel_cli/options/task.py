@@ -29,6 +29,7 @@ from pixel2style2pixel_cli.options.shared import (
 from pixel2style2pixel_cli.options.shared import Existing as Existing
 from pixel2style2pixel_cli.options.shared import ImageFormat as ImageFormat
 from pixel2style2pixel_cli.seeds import parse_seeds
+from pixel2style2pixel_cli.variants import Variant, style_variants
 
 if TYPE_CHECKING:
     from pixel2style2pixel_cli.zoo.cards import Card
@@ -69,8 +70,9 @@ class TaskOptions:
     """What every task is told.
 
     ``command`` names the task, ``inputs`` and ``inputs_help`` say what it takes, ``examples`` are command lines for its
-    help. ``kind`` is what its encoder reads, ``takes_latents`` whether codes may stand for pictures. ``stdin``,
-    ``stdout`` and ``on_event`` connect a run to its caller; the other fields are the options of the command.
+    help. ``kind`` is what its encoder reads, ``takes_latents`` whether codes may stand for pictures. ``works_with`` is
+    the task that models must do for this one where no card names it. ``stdin``, ``stdout`` and ``on_event`` connect a
+    run to its caller; the other fields are the options of the command.
     """
 
     command: ClassVar[str]
@@ -78,6 +80,7 @@ class TaskOptions:
     inputs: ClassVar[str] = "INPUT"
     inputs_help: ClassVar[str] = "Photographs" + INPUTS_HELP
     takes_latents: ClassVar[bool] = False
+    works_with: ClassVar[str] = ""
     kind: ClassVar[InputKind] = "photo"
 
     out: str | Path | None = declare(
@@ -164,6 +167,11 @@ class TaskOptions:
     def samples(self) -> tuple[int, ...]:
         """The seeds of ``mix_seed``, without repetitions; empty where no style is mixed in."""
         return parse_seeds(self.mix_seed or ())
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The pictures made of each input; by default one for each random style."""
+        return style_variants(self.samples)
 
     @property
     def rows(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.engine.engine import Engine
     from pixel2style2pixel_cli.engine.loading import Model
     from pixel2style2pixel_cli.files.image import Photo
+    from pixel2style2pixel_cli.variants import Variant
     from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
 Pixels: TypeAlias = "NDArray[np.uint8]"
@@ -102,18 +103,28 @@ class CodeChange(Protocol):
         ...
 
 
+class CodeVariation(Protocol):
+    """What makes several pictures of one code: a step along a direction, a place on a path."""
+
+    def __call__(self, engine: Engine, codes: Codes, variants: Sequence[Variant]) -> Codes:
+        """The codes (b, N, D), each changed as its variant says."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
     """One way of turning pictures into pictures.
 
     ``encoder_batch`` makes the encoder's batch (B, C, S, S). ``change`` works on its codes before anything is mixed in
-    and drawn; ``finish`` changes a drawn picture before it is written. ``content`` is what every input is mixed into,
-    where there is such a thing: comparisons show it first.
+    and drawn, once for each input; ``vary`` then makes of it what each variant is drawn from. ``finish`` changes a drawn
+    picture before it is written. ``content`` is what every input is mixed into, where there is such a thing:
+    comparisons show it first.
     """
 
     preparer: Preparer
     encoder_batch: Callable[[Sequence[Pixels]], Tensor]
     change: CodeChange | None = None
+    vary: CodeVariation | None = None
     finish: Callable[[Prepared, Pixels], Pixels] | None = None
     content: Prepared | None = None
 

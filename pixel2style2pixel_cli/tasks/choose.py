@@ -48,7 +48,7 @@ def choose(options: TaskOptions) -> Chosen:
     Raises UsageError for a model that does not fit the options, MissingError where none is installed, IntegrityError
     where its files have changed.
     """
-    installed = choose_model(options.command, options.model)
+    installed = choose_model(options.works_with or options.command, options.model)
     card = installed.card
     if card.input.kind != options.kind:
         raise UsageError(

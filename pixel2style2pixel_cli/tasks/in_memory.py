@@ -19,7 +19,6 @@ from pixel2style2pixel_cli.result import FoundFace, Result
 from pixel2style2pixel_cli.seeds import image_seed
 from pixel2style2pixel_cli.tasks.base import Prepared, Source
 from pixel2style2pixel_cli.tasks.latent import LatentInput
-from pixel2style2pixel_cli.variants import style_variants
 
 if TYPE_CHECKING:
     # imports torch, which nothing here needs to be imported with
@@ -80,7 +79,7 @@ class MemoryTask:
         engine = translator.engine
         recipes = chosen.recipes(sources)
         self.recipes = recipes.with_engine(dtype=engine.dtype_name, backend=engine.backend.name)
-        self.variants = style_variants(chosen.options.samples)
+        self.variants = chosen.options.variants
 
     def prepare(self, given: Input) -> tuple[Photo, list[Prepared]]:
         """The picture, and the encoder inputs in it; InputError or NoFaceError where there are none."""

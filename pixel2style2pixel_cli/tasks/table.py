@@ -10,10 +10,14 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """The options of a task by name, so that a command reads the module of its own task alone; and its help."""
+    """The options of a task by name, so that a command reads the module of its own task alone; and its help.
+
+    ``trained``: encoders are trained for it. The others work with those for inversion.
+    """
 
     options: str
     does: str
+    trained: bool = True
 
 
 TASKS = {
@@ -29,10 +33,10 @@ TASKS = {
     "mix": Row(
         "MixOptions",
         "Put rows of each STYLE into CONTENT, one output for each; --mix-seed draws random styles instead.",
+        trained=False,
     ),
 }
-# Mixing works with the encoders for inversion.
-TRAINED = tuple(name for name in TASKS if name != "mix")
+TRAINED = tuple(name for name, row in TASKS.items() if row.trained)
 
 
 def options_of(task: str) -> type[TaskOptions]:

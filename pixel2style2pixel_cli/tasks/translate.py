@@ -83,6 +83,8 @@ class Translator:
         import torch
 
         chosen = codes[[index for index, _ in part]]
+        if self.task.vary is not None:
+            chosen = self.task.vary(self.engine, chosen, [variant for _, variant in part])
         if self.styles is None:
             return chosen
         mix_in = self.styles.mix_in
