@@ -50,6 +50,11 @@ class FixedFeatures:
         differences = [(x - y).abs().mean() for x, y in zip(self.maps(image_BCHW), wanted, strict=True)]
         return torch.stack(differences).sum() / len(self.magnitudes)
 
+    def distances(self, image_BCHW: Tensor, wanted: Sequence[Tensor]) -> Tensor:
+        """The distance (B,) of each picture of a batch."""
+        pairs = zip(self.maps(image_BCHW), wanted, strict=True)
+        return torch.stack([(x - y).abs().mean(dim=(1, 2, 3)) for x, y in pairs]).sum(dim=0) / len(self.magnitudes)
+
 
 def load_features(like: Tensor) -> FixedFeatures:
     """The bundled trunk, on the device and in the type of a tensor."""

@@ -15,15 +15,9 @@ from pixel2style2pixel_cli.losses.identity import IdentityLoss
 from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss, load_perceptual
 from pixel2style2pixel_cli.networks.efficientnet_lite import LiteSpec, LiteTrunk
 from pixel2style2pixel_cli.networks.faceid import FaceRecogniser
-from pixel2style2pixel_cli.zoo.find import home_folder
+from pixel2style2pixel_cli.zoo.auxiliary import ALEXNET, auxiliary_file
 
-ALEXNET = "alexnet-owt-7be5be79.pth"
 RECOGNISER = "model_ir_se50.pth"
-
-
-def auxiliary_file(name: str) -> Path:
-    """Where the user puts a file that a loss needs."""
-    return home_folder() / "auxiliary" / name
 
 
 def find_perceptual_loss() -> PerceptualLoss:
