@@ -119,6 +119,8 @@ def image_object(image: ImageDone) -> dict[str, object]:
         keys["message"] = image.message
     if image.hint is not None:
         keys["hint"] = image.hint
+    if image.variant.key and image.variant.mix_seed is None:
+        keys["variant"] = dict(image.variant.values)
     seconds = None if image.seconds is None else round(image.seconds, 4)
     return keys | {
         "seconds": seconds, "model": image.model, "aligned": image.aligned, "metrics": image.metrics

@@ -116,8 +116,8 @@ class Task:
     """One way of turning pictures into pictures.
 
     ``encoder_batch`` makes the encoder's batch (B, C, S, S). ``change`` works on its codes before anything is mixed in
-    and drawn, once for each input; ``vary`` then makes of it what each variant is drawn from. ``finish`` changes a drawn
-    picture before it is written. ``content`` is what every input is mixed into, where there is such a thing:
+    and drawn, once for each input; ``vary`` then makes of it what each variant is drawn from. ``finish`` changes a
+    drawn picture before it is written. ``content`` is what every input is mixed into, where there is such a thing:
     comparisons show it first.
     """
 

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 
 from pixel2style2pixel_cli.errors import InputError
 from pixel2style2pixel_cli.files.image import Photo
+from pixel2style2pixel_cli.options.task import FaceOptions
 from pixel2style2pixel_cli.tasks.base import Prepared
-from pixel2style2pixel_cli.tasks.photo import PhotoPreparer
+from pixel2style2pixel_cli.tasks.photo import PhotoPreparer, photo_preparer
 from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX, load_latents
 
 if TYPE_CHECKING:
     # imports torch, which a helper process should not wait for
     from pixel2style2pixel_cli.engine.codes import Codes
     from pixel2style2pixel_cli.engine.engine import Engine
+    from pixel2style2pixel_cli.engine.loading import Model
 
 GREY = 127  # stands where a latent has no picture
 
@@ -71,6 +73,17 @@ class CodePreparer:
         size = self.photos.input_size
         crop = np.full((size, size, 3), GREY, np.uint8)
         return [Prepared(face=None, crop=crop, target=None, matrix=None, aligned=False, codes=photo.codes)]
+
+
+def code_preparer(options: FaceOptions, model: Model) -> CodePreparer:
+    """Photographs for the encoder of a model, and codes of its generator."""
+    spec = model.generator_spec
+    return CodePreparer(
+        photos=photo_preparer(options, model, needs_target=options.needs_target),
+        generator=model.generator_digest,
+        rows=spec.n_styles,
+        width=spec.style_dim,
+    )
 
 
 def given_codes(engine: Engine, prepared: Sequence[Prepared], codes: Codes) -> Codes:

@@ -87,15 +87,10 @@ class MixOptions(FaceOptions):
         """Photographs and latents; each style's rows into the content."""
         from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS
         from pixel2style2pixel_cli.tasks.base import Task
-        from pixel2style2pixel_cli.tasks.latent import CodePreparer, given_codes
-        from pixel2style2pixel_cli.tasks.photo import photo_preparer
+        from pixel2style2pixel_cli.tasks.latent import code_preparer, given_codes
         from pixel2style2pixel_cli.tasks.styles import chosen_layers
 
-        photos = photo_preparer(self, model, needs_target=self.needs_target)
-        spec = model.generator_spec
-        preparer = CodePreparer(
-            photos=photos, generator=model.generator_digest, rows=spec.n_styles, width=spec.style_dim
-        )
+        preparer = code_preparer(self, model)
         batch = INPUT_KINDS[self.kind].batch
         if self.samples:
             return Task(preparer=preparer, encoder_batch=batch, change=given_codes)

@@ -35,6 +35,11 @@ TASKS = {
         "Put rows of each STYLE into CONTENT, one output for each; --mix-seed draws random styles instead.",
         trained=False,
     ),
+    "edit": Row(
+        "EditOptions",
+        "Change one thing about each face, such as smile, age or pose, by moving its code along a direction.",
+        trained=False,
+    ),
 }
 TRAINED = tuple(name for name, row in TASKS.items() if row.trained)
 
