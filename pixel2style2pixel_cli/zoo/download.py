@@ -7,15 +7,19 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pixel2style2pixel_cli.config import is_offline
-from pixel2style2pixel_cli.errors import IntegrityError, MissingError, OutputError, UsageError
+from pixel2style2pixel_cli.errors import IntegrityError, MissingError, OutputError, UsageError, in_one_line
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
+from pixel2style2pixel_cli.wording import duration, file_size
+from pixel2style2pixel_cli.zoo import limits
+from pixel2style2pixel_cli.zoo.address import parse_address
 from pixel2style2pixel_cli.zoo.cards import Card, Source, WeightFile
 from pixel2style2pixel_cli.zoo.choose import how_to_import
 from pixel2style2pixel_cli.zoo.find import home_folder, require_space
-from pixel2style2pixel_cli.zoo.transfer import SourceError, hub_file, remove_part, transfer
+from pixel2style2pixel_cli.zoo.limits import Budget, SourceError
+from pixel2style2pixel_cli.zoo.request import STATUS
+from pixel2style2pixel_cli.zoo.transfer import hub_address, hub_size, part_size, remove_part, transfer
 from pixel2style2pixel_cli.zoo.verify import sha256_file
 
 MIRROR_VARIABLE = "P2S2P_MIRROR"
@@ -65,8 +69,9 @@ def hold(weight: WeightFile) -> Iterator[None]:
 def fetch_weight(card: Card, weight: WeightFile, *, offline: bool = False, on_event: OnEvent = ignore_event) -> Path:
     """Fetch the file from the first source that has it and return its path; its sha256 is the card's.
 
-    What an interrupted call has fetched is kept, and only the rest is asked for. Raises MissingError naming every
-    source and its reason, IntegrityError where a source sent something else, OutputError where the disk is full.
+    What an interrupted call has fetched is kept, and only the rest is asked for. It ends, whatever the servers do:
+    ``Limits`` says after which time, bytes and tries. Raises MissingError naming every source and its reason,
+    IntegrityError where a source sent something else, OutputError where the disk is full.
     """
     require_source(card, weight, offline=offline)
     target = download_path(weight)
@@ -76,18 +81,25 @@ def fetch_weight(card: Card, weight: WeightFile, *, offline: bool = False, on_ev
         discard(weight)
         require_source(card, weight, offline=offline)
     failures: list[SourceError] = []
+    budget = Budget(weight.size)
     for source in _sources(weight):
         try:
             _check_usable(source)
+            budget.begin_source()
             on_event(Notice(message=f"fetching {weight.file} from {source.address}"))
-            _fetch_from(source, weight, target, on_event)
+            _fetch_from(source, weight, target, budget, on_event)
         except SourceError as error:
-            failures.append(SourceError(f"{_place(source)}: {error.reason}", wrong=error.wrong))
+            login = "; HF_TOKEN gives one" if source.kind == "hf" and error.reason == STATUS[401] else ""
+            failures.append(SourceError(f"{_place(source)}: {error.reason}{login}", wrong=error.wrong))
             continue
         return target
     kind = IntegrityError if any(failure.wrong for failure in failures) else MissingError
     reasons = "; ".join(failure.reason for failure in failures)
-    raise kind(f"{weight.file} could not be fetched: {reasons}", f"try again later, or {how_to_import(card, weight)}")
+    kept = part_size(_part(target))
+    goes_on = f", which goes on after the {file_size(kept)} that are here" if kept else ""
+    raise kind(
+        f"{weight.file} could not be fetched: {reasons}", f"try again later{goes_on}; or {how_to_import(card, weight)}"
+    )
 
 
 def discard(weight: WeightFile) -> None:
@@ -121,38 +133,56 @@ def _check_usable(source: Source) -> None:
 
 
 def _place(source: Source) -> str:
+    """What a source is called in messages; an address may have a login in it, which is not shown."""
     if source.kind == "gdrive":
         return "Google Drive"
-    return urlsplit(source.address).netloc if source.kind == "https" else source.address
+    host = source.address.partition("://")[2].partition("/")[0].rpartition("@")[2] if source.kind == "https" else ""
+    return in_one_line(host or source.address)[:100]
 
 
-def _fetch_from(source: Source, weight: WeightFile, target: Path, on_event: OnEvent) -> None:
+def _part(target: Path) -> Path:
+    """Where the file grows; nothing takes what has this name for the file."""
+    return target.with_name(f"{target.name}.part")
+
+
+def _fetch_from(source: Source, weight: WeightFile, target: Path, budget: Budget, on_event: OnEvent) -> None:
     """One source's file, checked, at ``target``; SourceError, and no ``target``, where it has another or none."""
-    address, size = hub_file(source, weight) if source.kind == "hf" else (source.address, weight.size)
-    part = target.with_name(f"{target.name}.part")
-    while True:
-        had = part.stat().st_size if part.exists() else 0
+    part, failures = _part(target), 0
+    enough = min(limits.LIMITS.progress_bytes, (weight.size or limits.LIMITS.unknown_size) // 20)
+    for _ in range(limits.LIMITS.requests):
+        had = part_size(part)
         try:
-            _complete(address, part, size, source.kind == "hf", weight, on_event)
-        except SourceError:
-            has = part.stat().st_size if part.exists() else 0
-            # Cut off after it brought something: the rest is asked for. Gone: what was there before may have been
-            # damaged, or another source's, and this one is asked in full.
-            if has > had or (had and not has):
+            _complete(source, weight, part, budget, on_event)
+        except SourceError as error:
+            if had and not part_size(part):
+                # What was here before may have been damaged, or another source's: this one is asked for all of it.
                 continue
-            raise
+            failures = 1 if part_size(part) - had > enough else failures + 1
+            if not error.again or failures == limits.LIMITS.tries:
+                raise
+            pause = limits.pause_before(failures, error.wait)
+            on_event(Notice(message=f"{_place(source)}: {error.reason}; trying again in {duration(pause)}"))
+            limits.sleep(pause)
+            continue
         part.replace(target)
         return
+    raise SourceError(f"did not send the whole file in {limits.LIMITS.requests} tries")
 
 
-def _complete(address: str, part: Path, size: int | None, hub: bool, weight: WeightFile, on_event: OnEvent) -> None:
+def _complete(source: Source, weight: WeightFile, part: Path, budget: Budget, on_event: OnEvent) -> None:
     """The whole file, checked, at ``part``; after a SourceError there is at most what can be continued."""
+    login, size = None, weight.size
+    if source.kind == "hf":
+        address, login = hub_address(source, weight)
+        size = hub_size(address, weight, login, budget)
+    else:
+        address = parse_address(source.address)
     with _writing(part):
         part.parent.mkdir(parents=True, exist_ok=True)
         if size is not None:
             # the rest of the file, and its converted copy
-            require_space(part.parent, 2 * size - (part.stat().st_size if part.exists() else 0))
-        transfer(address, part, size, hub=hub, label=weight.file, on_event=on_event)
+            require_space(part.parent, 2 * size - part_size(part))
+        transfer(address, part, size, login=login, budget=budget, label=weight.file, on_event=on_event)
         found = sha256_file(part)
         if found != weight.sha256:
             remove_part(part)

@@ -1,114 +1,105 @@
-"""Bytes from one address into one file, through huggingface_hub: what it has, the rest of it, and why it failed."""
+"""Bytes from one address into one file: what it lacks, nothing but what can be of the file, and why that failed."""
 
 from __future__ import annotations
 
 import contextlib
-import io
+import os
 import re
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import BinaryIO
 
-from pixel2style2pixel_cli.errors import OutputError
+from pixel2style2pixel_cli.errors import OutputError, in_one_line
 from pixel2style2pixel_cli.events import OnEvent, Progress
+from pixel2style2pixel_cli.zoo import limits
+from pixel2style2pixel_cli.zoo.address import Address, parse_address
 from pixel2style2pixel_cli.zoo.cards import Source, WeightFile
+from pixel2style2pixel_cli.zoo.limits import Budget, SourceError
+from pixel2style2pixel_cli.zoo.request import Answer, asked, length_of
 from pixel2style2pixel_cli.zoo.verify import stand_in
 
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
-
 SHA256 = re.compile(r"[0-9a-f]{64}")
-# The HTTP library under huggingface_hub has changed twice, and its exceptions are no part of what that exports.
-HTTP_LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3")
-STATUS = {
-    401: "needs a login (401); HF_TOKEN gives one",
-    403: "refuses access (403)",
-    404: "not found (404)",
-    416: "has fewer bytes than another source sent (416)",
-    429: "too many requests (429)",
-}
+LOGIN = re.compile(r"[\x20-\x7e]+")
+CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15}|\*)")
+ENDPOINT_VARIABLE = "HF_ENDPOINT"
+HEAD_BYTES = 512  # that tell a web page from weights
 
 
-class SourceError(Exception):
-    """A source did not help.
-
-    ``wrong``: it sent something that is not the file. ``keep``: what it sent so far may be continued later.
-    """
-
-    def __init__(self, reason: str, *, wrong: bool = False, keep: bool = False) -> None:
-        super().__init__(reason)
-        self.reason, self.wrong, self.keep = reason, wrong, keep
-
-
-class Sink(io.FileIO):
-    """A file that is appended to; refuses what cannot be the weights at the first byte that shows it."""
-
-    def __init__(self, path: Path, total: int | None, label: str, on_event: OnEvent) -> None:
-        super().__init__(path, "ab")
-        self._total, self._label, self._on_event = total, label, on_event
-
-    def write(self, data: ReadableBuffer, /) -> int:
-        """Append everything and report how far the file is."""
-        rest, start = memoryview(data), self.tell()
-        end = start + len(rest)
-        instead = stand_in(bytes(rest[:512])) if start == 0 else None
-        if instead is not None:
-            raise SourceError(f"sent a {instead}, not weights", wrong=True)
-        if self._total is not None and end > self._total:
-            raise SourceError(f"sent more than {self._total} bytes", wrong=True)
+def hub_address(source: Source, weight: WeightFile) -> tuple[Address, str | None]:
+    """Where the Hub has a file, and the value of ``Authorization`` for it; SourceError where the settings are wrong."""
+    endpoint = os.environ.get(ENDPOINT_VARIABLE)
+    if endpoint:
         try:
-            while len(rest):
-                rest = rest[super().write(rest) :]
-        except OSError as error:  # told apart here from what the connection raises
-            raise OutputError(
-                f"{self.name} cannot be written: {error.strerror or error}",
-                "free some space, or set P2S2P_HOME to a folder that can be written; what is fetched already is kept",
+            parse_address(endpoint)
+        except SourceError as error:
+            raise SourceError(
+                f"{ENDPOINT_VARIABLE} is {in_one_line(endpoint)[:100]!r}, expected an address such as "
+                "https://huggingface.co"
             ) from error
-        self._on_event(Progress(done=end, total=self._total, label=self._label, unit="bytes"))
-        return end - start
+    try:
+        from huggingface_hub import hf_hub_url
+        from huggingface_hub.utils import build_hf_headers
 
-
-def hub_file(source: Source, weight: WeightFile) -> tuple[str, int | None]:
-    """Address and size of a file on the Hub, from its headers alone; SourceError unless it can be the card's."""
-    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
-
-    with _quiet(), _explained():
         url = hf_hub_url(
             source.address,
             source.path or weight.file,
             repo_type=None if source.repo_type == "model" else source.repo_type,
             revision=source.revision,
         )
-        found = get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
-    if weight.size is not None and found.size is not None and found.size != weight.size:
-        raise SourceError(f"has another file: {found.size} bytes, expected {weight.size}")
-    etag = found.etag or ""
+        login = build_hf_headers().get("authorization")
+    except Exception as error:  # names of repositories, variables that are no numbers, logins that cannot be renewed
+        raise SourceError(f"huggingface_hub refuses the settings: {in_one_line(error)}") from error
+    if login is not None and not LOGIN.fullmatch(login):
+        raise SourceError("the login of the Hub (HF_TOKEN) has characters that no login has; correct or unset it")
+    return parse_address(url), login
+
+
+def hub_size(address: Address, weight: WeightFile, login: str | None, budget: Budget) -> int | None:
+    """Size of a file on the Hub, from its headers alone; SourceError unless it can be the card's."""
+    with asked("HEAD", address, login=login, budget=budget) as answer:
+        size = length_of(answer.headers, "X-Linked-Size")
+        if size is None and answer.status == 200:
+            size = answer.length
+        etag = answer.headers.get("X-Linked-Etag") or answer.headers.get("ETag") or ""
+    etag = etag.strip().removeprefix("W/").strip('"')
+    _check_size(size, weight.size)
     if SHA256.fullmatch(etag) and etag != weight.sha256:  # the etag of a large file is its sha256
         raise SourceError(f"has another file: sha256 {etag}, expected {weight.sha256}")
-    return url, weight.size if weight.size is not None else found.size
+    return weight.size if weight.size is not None else size
 
 
-def transfer(address: str, part: Path, size: int | None, *, hub: bool, label: str, on_event: OnEvent) -> None:
-    """Fetch what ``part`` lacks of the ``size`` bytes at ``address``; the login of HF_TOKEN goes to the Hub only.
+def transfer(
+    address: Address, part: Path, size: int | None, *, login: str | None, budget: Budget, label: str, on_event: OnEvent
+) -> None:
+    """Fetch what ``part`` lacks of the ``size`` bytes at ``address``.
 
-    huggingface_hub's cache is not used: its downloads begin anew after a killed process. The library writes pieces of
-    10 MB, so that much may be fetched twice after a cut. After a SourceError ``part`` is still there only where a
-    later call may go on from it.
+    After a SourceError there is at ``part`` at most what a later call may go on from: bytes of answers that said the
+    right size and did not prove to be something else. Each is on the disk as soon as it has come.
     """
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
-
+    had = part_size(part)
+    if size is not None and had > size:
+        part.unlink()
+        had = 0
+    if size is not None and had == size:
+        return
     try:
-        with _quiet(), Sink(part, size, label, on_event) as sink, _explained():
-            start = sink.seek(0, io.SEEK_END)
-            if size is not None and start > size:
-                raise SourceError("was to continue a longer file")
-            http_get(address, sink, resume_size=start, headers=build_hf_headers() if hub else None, expected_size=size)
+        with asked("GET", address, start=had, login=login, budget=budget) as answer:
+            start, total = _place(answer, had, size)
+            with part.open("r+b" if part.exists() else "x+b", buffering=0) as file:
+                end = _append(file, answer.pieces(), start, total, label, on_event)
     except SourceError as error:
-        if not error.keep or part.stat().st_size == 0:
+        if error.wrong:
+            _take_back(part, had)
+        if part_size(part) == 0:
             remove_part(part)
         raise
+    if total is not None and end < total:
+        raise SourceError(f"the connection was cut after {end} of {total} bytes", again=True)
+
+
+def part_size(part: Path) -> int:
+    """Bytes fetched already."""
+    return part.stat().st_size if part.exists() else 0
 
 
 def remove_part(part: Path) -> None:
@@ -118,44 +109,87 @@ def remove_part(part: Path) -> None:
         part.parent.rmdir()
 
 
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    """Failures of the Hub and of the connection as SourceError, in a few words; anything else is a bug and passes."""
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    try:
-        yield
-    except HfHubHTTPError as error:
-        status = int(getattr(error.response, "status_code", 0))
-        raise SourceError(STATUS.get(status, f"the server failed ({status})"), keep=True) from error
-    except HFValidationError as error:
-        raise SourceError("is no name of a repository") from error
-    except Exception as error:
-        name, library = type(error).__name__, type(error).__module__.partition(".")[0]
-        if "Timeout" in name and (library in HTTP_LIBRARIES or isinstance(error, TimeoutError)):
-            raise SourceError("no answer in time", keep=True) from error
-        if library in HTTP_LIBRARIES or isinstance(error, ConnectionError):
-            raise SourceError(f"the connection failed ({name})", keep=True) from error
-        if isinstance(error, OSError):  # the library's own check of the size
-            raise SourceError("sent another number of bytes than it said", wrong=True) from error
-        raise
+def _take_back(part: Path, had: int) -> None:
+    """Leave only what there was before an answer that proved to be something else."""
+    if part_size(part) > had:
+        os.truncate(part, had)
+    elif part_size(part) < had:  # it was written over
+        remove_part(part)
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Neither progress bars nor log lines of the library: the events say the same in our words."""
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-    from huggingface_hub.utils import logging as hub_logging
+def _check_size(found: int | None, expected: int | None) -> None:
+    if found is None:
+        return
+    if expected is not None and found != expected:
+        raise SourceError(f"has another file: {found} bytes, expected {expected}", wrong=True)
+    if found > limits.LIMITS.unknown_size and expected is None:
+        raise SourceError(f"has a file of {found} bytes, expected at most {limits.LIMITS.unknown_size}")
 
-    level, silent = hub_logging.get_verbosity(), are_progress_bars_disabled()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        hub_logging.set_verbosity(hub_logging.ERROR)
-        if not silent:
-            disable_progress_bars()
+
+def _check_kind(head: bytes) -> None:
+    instead = stand_in(head)
+    if instead is not None:
+        raise SourceError(f"sent a {instead}, not weights", wrong=True)
+
+
+def _place(answer: Answer, had: int, size: int | None) -> tuple[int, int | None]:
+    """Where in the file the body begins, and the size of the file; SourceError where it cannot be of this file."""
+    packed = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if packed not in ("", "identity"):
+        raise SourceError(f"sends the file packed ({in_one_line(packed)[:20]}), which was not asked for")
+    length = answer.length
+    if answer.status == 200:  # all of it, also where a part was asked for
+        if size is not None and length not in (None, size):
+            _check_kind(next(answer.pieces(), b""))  # the better reason
+        _check_size(length, size)
+        return 0, length if size is None else size
+    found = CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
+    if found is None:
+        raise SourceError("sends a part of the file, and not which")
+    start, last = int(found[1]), int(found[2])
+    total = size if found[3] == "*" else int(found[3])
+    _check_size(total, size)
+    if start != had or last < start or (total is not None and last >= total):
+        raise SourceError(f"sends another part of the file: bytes {start} to {last}, expected {had} and on")
+    if length is not None and length != last - start + 1:
+        raise SourceError("says two lengths of what it sends")
+    return start, total
+
+
+def _append(
+    file: BinaryIO, pieces: Iterable[bytes], start: int, total: int | None, label: str, on_event: OnEvent
+) -> int:
+    """Write a body that begins at byte ``start`` of the file; returns where it ended.
+
+    What is there already is compared, not written again: a server without ranges sends all of it, and a connection
+    that is cut before the end of what there was has cost nothing. Where they differ, the server's bytes count.
+    """
+    had = file.seek(0, os.SEEK_END)
+    at, seen = start, b""
+    for piece in pieces:
+        if at == len(seen) < HEAD_BYTES:
+            seen += piece[: HEAD_BYTES - len(seen)]
+            _check_kind(seen)
+        end = at + len(piece)
+        if total is not None and end > total:
+            raise SourceError(f"sent more than {total} bytes", wrong=True)
         try:
-            yield
-        finally:
-            hub_logging.set_verbosity(level)
-            if not silent:
-                enable_progress_bars()
+            if at < had:
+                file.seek(at)
+                same = min(len(piece), had - at)
+                if file.read(same) == piece[:same]:
+                    piece = piece[same:]
+                else:
+                    had = file.truncate(at)
+            file.seek(end - len(piece))
+            rest = memoryview(piece)
+            while len(rest):
+                rest = rest[file.write(rest) :]
+        except OSError as error:
+            raise OutputError(
+                f"{file.name} cannot be written: {error.strerror or error}",
+                "free some space, or set P2S2P_HOME to a folder that can be written; what is fetched already is kept",
+            ) from error
+        at = end
+        on_event(Progress(done=max(at, had), total=total, label=label, unit="bytes"))
+    return at

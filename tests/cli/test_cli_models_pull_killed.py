@@ -44,13 +44,13 @@ def test_killed_in_the_middle_the_same_command_goes_on(
 
 
 def check_killed(hub: Hub, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    piece = 10 * 1024 * 1024  # what huggingface_hub writes at a time
+    piece = 10 * 1024 * 1024
     (folder / "zoo").mkdir()
     content = torch.load(write_published(tmp_path / FILE, tiny_model()), weights_only=True)
     torch.save({**content, "optimizer": torch.zeros(3_000_000)}, tmp_path / FILE)
     data = (tmp_path / FILE).read_bytes()
     write_card(folder, data, hf("first/repo"))
-    file = hub.add("first/repo", FILE, HubFile(data, stall=threading.Event(), stalls_after=piece + 4096))
+    file = hub.add("first/repo", FILE, HubFile(data, stall=threading.Event(), stalls_after=piece))
     running = subprocess.Popen(**process(folder, hub))  # type: ignore[call-overload]
     parts, deadline = [], time.monotonic() + 60
     while not any(part.stat().st_size == piece for part in parts):
