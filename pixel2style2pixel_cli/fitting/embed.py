@@ -32,6 +32,8 @@ def embed(
     start_BND: Tensor,
     *,
     steps: int,
+    size: int | None = None,
+    whole_steps: int = 0,
     noise: NoiseMode = "fixed",
     learning_rate: float = LEARNING_RATE,
     features: bool = True,
@@ -39,28 +41,26 @@ def embed(
 ) -> Tensor:
     """Codes (B, N, D) in W+ after ``steps`` of Adam from ``start``, for targets (B, 3, S, S) in [-1, 1].
 
-    Pictures of 64 px and more are compared in features as well, which tell people apart where pixels hardly differ.
-    The generator's image is reduced to the target's size first, or the target to the image's. Every picture has its
-    own loss, and Adam treats every number apart, so a batch gives the codes that its pictures give alone. The last
-    tenth of the steps falls to a tenth of the rate, which takes the last unrest out. ``on_step`` is told how many are
-    made.
+    Pictures are compared at the smaller of the target's size and the generator's, or at ``size``, where that is less:
+    what is larger is reduced to it by averages. Of such steps, the last ``whole_steps`` compare as if no ``size`` were
+    given. Pictures of 64 px and more are compared in features as well, which tell people apart where pixels hardly
+    differ. Every picture has its own loss, and Adam treats every number apart, so a batch gives the codes that its
+    pictures give alone. The last tenth of the steps falls to a tenth of the rate, which takes the last unrest out.
+    ``on_step`` is told how many are made.
     """
     codes_BND = start_BND.detach().clone().requires_grad_(True)
     optimiser = torch.optim.Adam([codes_BND], lr=learning_rate, betas=(0.9, 0.999), eps=1e-8)
-    target_BCHW = _at_most(target_BCHW, generator.spec.resolution)
-    judge = load_features(codes_BND) if features and target_BCHW.shape[-1] >= LEAST_SIDE and steps else None
+    largest = min(target_BCHW.shape[-1], generator.spec.resolution)
+    judge = load_features(codes_BND) if features and steps and largest >= LEAST_SIDE else None
     with torch.enable_grad():
-        wanted = [judge.maps(target_BCHW[i : i + 1]) if judge else [] for i in range(len(target_BCHW))]
+        goal: _Goal | None = None
         for step in range(steps):
             if step == steps - steps // 10:
                 optimiser.param_groups[0]["lr"] = learning_rate / 10
-            image_BCHW = _at_most(generator(codes_BND, noise), target_BCHW.shape[-1])
-            loss = torch.stack(
-                [
-                    _loss(image_BCHW[i : i + 1], target_BCHW[i : i + 1], judge, wanted[i])
-                    for i in range(len(target_BCHW))
-                ]
-            ).sum()
+            side = largest if size is None or step >= steps - whole_steps else min(size, largest)
+            if goal is None or goal.side != side:
+                goal = _Goal(target_BCHW, side, judge)
+            loss = goal.loss(generator(codes_BND, noise))
             (codes_BND.grad,) = torch.autograd.grad(loss, codes_BND)
             optimiser.step()
             if on_step is not None:
@@ -68,10 +68,25 @@ def embed(
     return codes_BND.detach()
 
 
-def _loss(image_1CHW: Tensor, target_1CHW: Tensor, judge: FixedFeatures | None, wanted: Sequence[Tensor]) -> Tensor:
-    if judge is None:
-        return reconstruction_loss(image_1CHW, target_1CHW)
-    return judge.distance(image_1CHW, wanted) + PIXEL_WEIGHT * pyramid_l1(image_1CHW, target_1CHW)
+class _Goal:
+    """Targets (B, 3, S, S) reduced to one side, and their features, which every step compares with."""
+
+    def __init__(self, target_BCHW: Tensor, side: int, judge: FixedFeatures | None) -> None:
+        self.side, self.target_BCHW = side, _at_most(target_BCHW, side)
+        self.judge = judge if side >= LEAST_SIDE else None
+        alone = torch.split(self.target_BCHW, 1)
+        self.wanted = [self.judge.maps(target_1CHW) if self.judge else [] for target_1CHW in alone]
+
+    def loss(self, image_BCHW: Tensor) -> Tensor:
+        """The sum of what each picture (B, 3, R, R) is away from its own target."""
+        reduced_BCHW = _at_most(image_BCHW, self.side)
+        rows = zip(torch.split(reduced_BCHW, 1), torch.split(self.target_BCHW, 1), self.wanted, strict=True)
+        return torch.stack([self._one(*row) for row in rows]).sum()
+
+    def _one(self, image_1CHW: Tensor, target_1CHW: Tensor, wanted: Sequence[Tensor]) -> Tensor:
+        if self.judge is None:
+            return reconstruction_loss(image_1CHW, target_1CHW)
+        return self.judge.distance(image_1CHW, wanted) + PIXEL_WEIGHT * pyramid_l1(image_1CHW, target_1CHW)
 
 
 def _at_most(image_BCHW: Tensor, size: int) -> Tensor:

@@ -59,8 +59,13 @@ class InvertOptions(FaceOptions):
         return photo_task(self, model, change_codes=self._optimise if self.optimize else None)
 
     def recipe(self, installed: InstalledModel, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
-        """How long the codes are optimised."""
-        return {"optimize": self.optimize}
+        """How long the codes are optimised, and at which size pictures are compared meanwhile."""
+        if not self.optimize:
+            return {"optimize": self.optimize}
+        card = installed.card
+        return {
+            "optimize": self.optimize, "optimize_size": card.optimize_size, "optimize_whole": card.optimize_whole,
+        }  # fmt: skip
 
     def _optimise(self, engine: Engine, prepared: Sequence[Prepared], codes: Codes) -> Codes:
         """The codes brought closer to the pictures by optimisation."""
@@ -74,5 +79,9 @@ class InvertOptions(FaceOptions):
             engine.on_event(Phase(name="optimising", done=step, total=steps, pictures=pictures))
 
         targets = to_float([p.target for p in prepared if p.target is not None]).to(engine.device, engine.dtype)
-        generator, steps = engine.model.generator, self.optimize or 0
-        return codes.with_w_plus(embed(generator, targets, codes.w_plus, steps=steps, learning_rate=RATE, on_step=tell))
+        model, steps = engine.model, self.optimize or 0
+        found = embed(
+            model.generator, targets, codes.w_plus, steps=steps, size=model.card.optimize_size or None,
+            whole_steps=model.card.optimize_whole, learning_rate=RATE, on_step=tell,
+        )  # fmt: skip
+        return codes.with_w_plus(found)

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 
 from pixel2style2pixel_cli.zoo.cards import Card
 
+# Fields of a card that are written only where they say something.
+INVERSION = ("optimize", "optimize_size", "optimize_whole")
+
 
 def card_text(card: Card) -> str:
     """The card as TOML; what it says of published files is left out, since it speaks of a model that is there."""
@@ -30,7 +33,7 @@ def card_text(card: Card) -> str:
         "spec.generator": {} if card.generator is None else dataclasses.asdict(card.generator),
         "input": rule,
         "mixing": {"layers": card.mixing_layers},
-        "invert": {"optimize": card.optimize} if card.optimize else {},
+        "invert": {key: value for key in INVERSION if (value := getattr(card, key))},
     }
     parts = ["\n".join(_lines(top))]
     parts += ["\n".join([f"[{name}]", *_lines(table)]) for name, table in tables.items() if table]

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar, cast, get_args
 
 from pixel2style2pixel_cli.errors import MissingError, UsageError
 from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS, InputKind
-from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec, read_spec
+from pixel2style2pixel_cli.networks.specs import MOST_PIXELS, EncoderSpec, GeneratorSpec, read_spec
 
 CARD_FILE = "model.toml"
 
@@ -113,7 +113,8 @@ class Card:
     and ``generator_model`` name the models whose networks this one works with, where they are not its own;
     ``heads_model`` the one whose encoder's heads complete its own encoder.
     ``optimize`` counts the steps that improve each code of ``invert`` unless the user says otherwise: what a small
-    encoder needs.
+    encoder needs. They compare pictures at ``optimize_size``, which costs less where the generator's is larger, but for
+    the last ``optimize_whole`` of them; 0 is the generator's own.
     """
 
     name: str
@@ -131,6 +132,8 @@ class Card:
     input: InputRule
     mixing_layers: str
     optimize: int = 0
+    optimize_size: int = 0
+    optimize_whole: int = 0
     weights: tuple[WeightFile, ...]
     measured: dict[str, object] = field(default_factory=dict)
     bundled: bool = False
@@ -298,6 +301,8 @@ def _parse_card(top: _Table, folder: Path) -> Card:
         ),
         mixing_layers=mixing.take("layers", str, "8-"),
         optimize=inversion.take("optimize", int, 0),
+        optimize_size=inversion.take("optimize_size", int, 0),
+        optimize_whole=inversion.take("optimize_whole", int, 0),
         weights=tuple(_parse_weight(row) for row in top.tables("weights")),
         measured=top.take("measured", dict, {}),
         bundled=top.take("bundled", bool, False),
@@ -316,8 +321,13 @@ def _parse_card(top: _Table, folder: Path) -> Card:
             top.problems.append(f"the {role} of its own and {role}_model are both given, expected one")
     if name and not NAME.fullmatch(name):
         top.problems.append(f"name is {name!r}, expected letters, digits, dots and dashes")
-    if not 0 <= card.optimize <= MOST_STEPS:
-        top.problems.append(f"invert.optimize is {card.optimize}, expected 0 to {MOST_STEPS} steps")
+    for key, found, most, unit in (
+        ("optimize", card.optimize, MOST_STEPS, "steps"),
+        ("optimize_whole", card.optimize_whole, MOST_STEPS, "steps"),
+        ("optimize_size", card.optimize_size, MOST_PIXELS, "pixels"),
+    ):
+        if not 0 <= found <= most:
+            top.problems.append(f"invert.{key} is {found}, expected 0 to {most} {unit}")
     return card
 
 

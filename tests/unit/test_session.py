@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,22 @@ def test_a_picture_is_what_the_command_makes_of_it(session: Session, face: Image
         made = session.invert(given, **PLAIN)
         assert np.array_equal(made.array, wanted) and np.array_equal(np.asarray(made.image), wanted)
         assert np.array_equal(made.codes, load_latents(tmp_path / "out" / "a.safetensors").codes)
+
+
+def test_a_card_says_at_which_size_codes_are_optimised(
+    session: Session, task_zoo: Path, face: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo = tmp_path / "zoo"
+    shutil.copytree(task_zoo, zoo)
+    card = zoo / "tiny-invert" / "model.toml"
+    card.write_text(card.read_text() + f"\n[invert]\noptimize = 4\noptimize_size = {GENERATOR.resolution // 2}\n")
+    whole = session.invert(face, optimize=4, **PLAIN)
+    monkeypatch.setenv("P2S2P_ZOO", str(zoo))
+    with load(device="cpu") as other:
+        reduced = other.invert(face, **PLAIN)
+    assert not np.array_equal(whole.codes, reduced.codes)
+    assert whole.recipe["options"]["optimize_size"] == 0
+    assert reduced.recipe["options"]["optimize_size"] == GENERATOR.resolution // 2
 
 
 def test_models_are_loaded_once_and_share_their_generator(

@@ -86,6 +86,45 @@ def test_targets_of_another_size_are_met_at_the_smaller_one(generator: Generator
     assert error(drawn) < 0.8 * error(generator(start(1)))
 
 
+def test_comparing_at_a_smaller_size_is_comparing_with_a_smaller_target(generator: Generator, targets: Tensor) -> None:
+    """Every row gets the gradient of the whole picture, reduced by averages: not that of a smaller generator."""
+    small = F.avg_pool2d(targets, 2)
+    found = embed(generator, targets, start(2), steps=12, size=8)
+    torch.testing.assert_close(found, embed(generator, small, start(2), steps=12), rtol=1e-9, atol=1e-12)
+    codes = start(2).requires_grad_(True)
+    loss = sum(
+        reconstruction_loss(F.avg_pool2d(generator(code[None]), 2), want[None])
+        for code, want in zip(codes, small, strict=True)
+    )
+    (slope,) = torch.autograd.grad(loss, codes)
+    assert (slope.abs().sum(dim=(0, 2)) > 0).all()  # the last rows too, though what they add is mostly averaged out
+    torch.testing.assert_close(
+        embed(generator, targets, start(2), steps=1, size=8), -0.01 * slope.sign(), atol=1e-5, rtol=0
+    )
+
+
+@pytest.mark.parametrize("size", [None, 16, 64])
+def test_no_size_and_a_larger_one_compare_whole_pictures(
+    generator: Generator, targets: Tensor, size: int | None
+) -> None:
+    whole = embed(generator, targets, start(2), steps=5)
+    assert torch.equal(embed(generator, targets, start(2), steps=5, size=size), whole)
+    assert not torch.equal(embed(generator, targets, start(2), steps=5, size=8), whole)
+
+
+def test_the_last_steps_compare_whole_pictures(generator: Generator, targets: Tensor) -> None:
+    """What counts, the loss of whole pictures, is smaller with some at the end than without them; with them alone it is
+    as without a size.
+    """
+    losses = []
+    for last in (0, 15):
+        codes = embed(generator, targets, start(2), steps=30, size=4, whole_steps=last, learning_rate=0.05)
+        losses.append(float(reconstruction_loss(generator(codes), targets)))
+    assert losses[1] < 0.97 * losses[0]
+    alone = embed(generator, targets, start(2), steps=5, size=4, whole_steps=5)
+    assert torch.equal(alone, embed(generator, targets, start(2), steps=5))
+
+
 def test_works_inside_and_on_the_results_of_inference_mode(generator: Generator, targets: Tensor) -> None:
     with torch.inference_mode():
         first = start(2) + 0.1

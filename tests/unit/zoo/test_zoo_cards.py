@@ -8,6 +8,7 @@ import pytest
 
 from pixel2style2pixel_cli.errors import MissingError, UsageError
 from pixel2style2pixel_cli.networks.specs import EncoderSpec
+from pixel2style2pixel_cli.zoo.card_text import card_text
 from pixel2style2pixel_cli.zoo.cards import Source, load_card
 from pixel2style2pixel_cli.zoo.find import list_cards
 
@@ -124,6 +125,8 @@ def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
         ("[input]", "[spec.generator]\nresolution = 64\nstyle_dim = 40000\n[input]", "expected 1 to 4096"),
         ("[input]", "[spec.generator]\nresolution = 64\nchannel_multiplier = nan\n[input]", "multiplier is nan"),
         ("[mixing]", "[invert]\noptimize = 100000000000000000000\n[mixing]", "expected 0 to 100000 steps"),
+        ("[mixing]", "[invert]\noptimize_size = 4097\n[mixing]", "optimize_size is 4097, expected 0 to 4096 pixels"),
+        ("[mixing]", "[invert]\noptimize_whole = -1\n[mixing]", "optimize_whole is -1, expected 0 to 100000 steps"),
         ('"small-generator"', '"../small-generator"', "expected the name of a model, not a path"),
         ('"small-generator"', '"/etc"', "expected the name of a model, not a path"),
         ('file = "small.pt"', 'file = "../small.pt"', "expected a name without folders"),
@@ -139,6 +142,16 @@ def test_a_wrong_card_is_refused(tmp_path: Path, old: str, new: str, part: str) 
     with pytest.raises(UsageError) as caught:
         load_card(written(tmp_path, CARD.replace(old, new, 1)))
     assert part in caught.value.message
+
+
+def test_what_invert_does_is_read_and_written_again(tmp_path: Path) -> None:
+    rule = "[invert]\noptimize = 16\noptimize_size = 128\noptimize_whole = 4\n"
+    card = load_card(written(tmp_path, CARD.replace("[mixing]", f"{rule}[mixing]", 1)))
+    assert (card.optimize, card.optimize_size, card.optimize_whole) == (16, 128, 4)
+    assert rule in card_text(card)
+    plain = load_card(written(tmp_path, CARD.replace('name = "small"', 'name = "plain"'), "plain"))
+    assert (plain.optimize, plain.optimize_size, plain.optimize_whole) == (0, 0, 0)
+    assert "[invert]" not in card_text(plain)
 
 
 def test_no_card(tmp_path: Path) -> None:
