@@ -19,6 +19,16 @@ NEGATIVE_SLOPE = 0.2
 BLUR_TAPS = (1.0, 3.0, 3.0, 1.0)
 
 
+def normal_weight(*shape: int, divisor: float = 1.0) -> Tensor:
+    """Standard normal numbers over ``divisor``; none on the meta device, where they would be thrown away.
+
+    There torch computes in Python, and imports most of its compiler for that: two seconds at the start of every run.
+    """
+    if torch.get_default_device().type == "meta":
+        return torch.empty(shape)
+    return torch.randn(shape) / divisor
+
+
 def pixel_norm(x_BD: Tensor) -> Tensor:
     """Divide each vector by its root mean square (epsilon 1e-8)."""
     return x_BD * torch.rsqrt(x_BD.square().mean(dim=1, keepdim=True) + 1e-8)
@@ -100,7 +110,7 @@ class EqualLinear(nn.Module):
         activate: bool = False,
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
+        self.weight = nn.Parameter(normal_weight(out_features, in_features, divisor=lr_multiplier))
         self.bias = nn.Parameter(torch.full((out_features,), bias))
         self.scale = lr_multiplier / math.sqrt(in_features)
         self.lr_multiplier = lr_multiplier
@@ -129,7 +139,7 @@ class EqualConv2d(nn.Module):
         self, in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, padding: int = 0, bias: bool = True
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel))
+        self.weight = nn.Parameter(normal_weight(out_channels, in_channels, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.scale = 1 / math.sqrt(in_channels * kernel * kernel)
         self.stride, self.padding = stride, padding
@@ -169,7 +179,7 @@ class ModulatedConv2d(nn.Module):
         down: bool = False,
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel))
+        self.weight = nn.Parameter(normal_weight(out_channels, in_channels, kernel, kernel))
         self.scale = 1 / math.sqrt(in_channels * kernel * kernel)
         self.to_style = EqualLinear(style_dim, in_channels, bias=1.0)
         self.demodulate = demodulate

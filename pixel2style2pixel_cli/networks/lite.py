@@ -112,6 +112,7 @@ def _head(in_channels: int, width: int, style_dim: int, size: int) -> nn.Sequent
     for before, after in itertools.pairwise(widths):
         layers += [nn.Conv2d(before, after, 3, 2, 1), nn.LeakyReLU(0.2)]
     linear = nn.Linear(widths[-1] * LAST_SIDE**2, style_dim)
-    nn.init.normal_(linear.weight, std=0.002)
+    if not linear.weight.is_meta:  # where drawing nothing costs two seconds of imports
+        nn.init.normal_(linear.weight, std=0.002)
     nn.init.zeros_(linear.bias)
     return nn.Sequential(*layers, nn.Flatten(), linear)

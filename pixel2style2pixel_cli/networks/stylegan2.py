@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pixel2style2pixel_cli.errors import ShapeError, check_shape
-from pixel2style2pixel_cli.networks.layers import EqualLinear, StyledConv, ToRGB, pixel_norm
+from pixel2style2pixel_cli.networks.layers import EqualLinear, StyledConv, ToRGB, normal_weight, pixel_norm
 from pixel2style2pixel_cli.networks.specs import GeneratorSpec
 
 NoiseMode = Literal["fixed", "random", "off"]
@@ -67,13 +67,13 @@ class Generator(nn.Module):
         self.spec = spec
         channels, width = spec.channels, spec.style_dim
         self.mapping = MappingNetwork(spec)
-        self.constant = nn.Parameter(torch.randn(1, channels[4], 4, 4))
+        self.constant = nn.Parameter(normal_weight(1, channels[4], 4, 4))
         self.conv_first = StyledConv(channels[4], channels[4], width)
         self.to_rgb_first = ToRGB(channels[4], width, up=False)
         self.blocks = nn.ModuleList(SynthesisBlock(channels[r // 2], channels[r], width) for r in spec.resolutions[1:])
         self.register_buffer("latent_avg", torch.zeros(width))
         for i, size in enumerate(spec.noise_sizes):
-            self.register_buffer(f"noise_{i}", torch.randn(1, 1, size, size))
+            self.register_buffer(f"noise_{i}", normal_weight(1, 1, size, size))
 
     def forward(self, codes_BND: Tensor, noise: NoiseMode | Sequence[Tensor] = "fixed") -> Tensor:
         """Draw the images of W+ codes; a sequence of noise maps (B or 1, 1, s, s) replaces the stored ones."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -198,3 +200,23 @@ def test_generator_in_half_precision_stays_close(generator: Generator, noise: No
     expected = generator(codes, noise)
     close = generator.bfloat16()(codes.bfloat16(), noise).float()
     assert float((close - expected).abs().mean() / expected.std()) < 0.05
+
+
+def test_building_for_loading_imports_no_compiler() -> None:
+    """On the meta device torch computes in Python, and random numbers there cost every run two seconds of imports."""
+    code = (
+        "import sys, torch\n"
+        "from pixel2style2pixel_cli.networks.families import ENCODER_FAMILIES\n"
+        "from pixel2style2pixel_cli.networks.registry import build_encoder\n"
+        "from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec\n"
+        "from pixel2style2pixel_cli.networks.stylegan2 import Generator\n"
+        "spec = GeneratorSpec(resolution=32, channel_max=16)\n"
+        "with torch.device('meta'):\n"
+        "    Generator(spec)\n"
+        "    for kind in ENCODER_FAMILIES:\n"
+        "        sizes = {'units': (3, 2, 6, 5), 'widths': (24, 40, 112, 320)} if kind == 'lite' else {}\n"
+        "        build_encoder(EncoderSpec(kind=kind, **sizes), spec.n_styles, spec.style_dim)\n"
+        "print([name for name in ('torch._dynamo', 'sympy') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
