@@ -36,13 +36,15 @@ class Progress:
 class Phase:
     """What a run is busy with from now on.
 
-    Optimisation has steps: ``done`` of ``total`` are made on as many outputs as ``pictures`` says.
+    Optimisation has steps: ``done`` of ``total`` are made on as many outputs as ``pictures`` says, whose mean ``loss``
+    is now this.
     """
 
     name: PhaseName
     done: int = 0
     total: int = 0
     pictures: int = 0
+    loss: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,9 @@ class Result:
 
     ``array`` is uint8 (R, R, 3) RGB; ``codes`` (N, D), float32, are the rows in W+ it was drawn from, for the generator
     whose digest is ``generator``. ``crop`` is what the encoder saw, uint8 (S, S, 3), ``hole`` whether a part of it was
-    to be filled in. ``variant`` says which of several pictures of one input it is.
+    to be filled in. ``variant`` says which of several pictures of one input it is. ``noise`` are noise maps (s, s) of
+    its own, one for each layer, where it has some; ``metrics`` are the numbers that optimisation reports, such as the
+    loss.
     """
 
     array: NDArray[np.uint8]
@@ -54,6 +57,8 @@ class Result:
     variant: Variant = SINGLE
     hole: bool = False
     made: Recipe | None = None
+    noise: tuple[NDArray[np.float32], ...] | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Sizes instead of numbers: a notebook shows results in lists."""
@@ -119,7 +124,7 @@ class Result:
         if target.suffix.lower() == LATENT_SUFFIX:
             matrix = None if self.face is None or self.face.matrix is None else self.face.matrix.tolist()
             save_latents(target, LatentFile(
-                codes=self.codes, space="W+", generator=self.generator, matrix=matrix, recipe=recipe
+                codes=self.codes, space="W+", generator=self.generator, matrix=matrix, recipe=recipe, noise=self.noise
             ))  # fmt: skip
             return target
         format = FORMATS.get(target.suffix.lower())

@@ -49,7 +49,8 @@ class Engine:
     def encode(self, inputs_BCHW: Tensor, change: Callable[[Codes, slice], Codes] | None = None) -> Codes:
         """W+ codes (B, N, D) of encoder inputs (B, C, S, S) in [-1, 1].
 
-        ``change`` is given the codes of a part of the batch, and which part it is, and returns what they become.
+        ``change`` is given the codes of a part of the batch, and which part it is, and returns what they become. Where
+        it was interrupted, those of the pictures after that part are missing.
         """
 
         def run(start: int, stop: int) -> Codes:
@@ -57,7 +58,12 @@ class Engine:
                 codes = Codes(self.backend.encode(inputs_BCHW[start:stop]))
             return codes if change is None else change(codes, slice(start, stop))
 
-        return join(self.split(len(inputs_BCHW), run))
+        parts: list[Codes] = []
+        for part in self.split(len(inputs_BCHW), run):
+            parts.append(part)
+            if part.stopped:
+                break
+        return join(parts)
 
     def draw(self, codes: Codes, noise: NoiseMode = "fixed", seeds: Sequence[int] = ()) -> Tensor:
         """Pictures (B, 3, R, R), float32 on the CPU; ``random`` noise is drawn for each from its own seed."""

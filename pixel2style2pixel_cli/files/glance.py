@@ -20,7 +20,8 @@ _LARGEST = 1 << 20  # bytes of metadata; ours take about two thousand
 _MOST_CHUNKS = 1000
 _TAIL = 4096
 
-_PNG, _JPEG, _RIFF = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF"
+_PNG, _JPEG, _RIFF, _GIF = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"GIF8"
+_GIF_XMP, _MP4_XMP = b"\x21\xff\x0bXMP DataXMP", bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _KEYWORD, _XMP_KEYWORD, _XMP_MARKER = b"p2s2p", b"XML:com.adobe.xmp", b"http://ns.adobe.com/xap/1.0/\x00"
 _RECIPE = re.compile(rb"<p2s2p:recipe>(.*?)</p2s2p:recipe>", re.DOTALL)
 _TOOL = b'CreatorTool="p2s2p"'
@@ -40,7 +41,7 @@ class Glance:
 
 
 def glance(path: Path) -> Glance:
-    """Look at a PNG, JPEG, WebP or safetensors file; what cannot be opened is left to whoever needs it."""
+    """Look at a PNG, JPEG, WebP, GIF, MP4 or safetensors file; what cannot be opened is left to whoever needs it."""
     try:
         with path.open("rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
@@ -55,6 +56,10 @@ def glance(path: Path) -> Glance:
                 return _jpeg(head, size, file)
             if head.startswith(_RIFF):
                 return _webp(head, size, file)
+            if head.startswith(_GIF):
+                return _gif(head, size, file)
+            if head[4:8] == b"ftyp":
+                return _mp4(head, size, file)
     except OSError:
         return Glance()
     return Glance(damage="is no picture")
@@ -152,6 +157,32 @@ def _webp(head: bytes, size: int, file: BinaryIO) -> Glance:
         if at > size:
             break
     return Glance(damage=None if end <= size else _ENDS_EARLY, recipe=found.recipe, ours=found.ours)
+
+
+def _gif(head: bytes, size: int, file: BinaryIO) -> Glance:
+    """Ours has its packet before the first frame."""
+    start = head.find(_GIF_XMP)
+    found = Glance() if start < 0 else _of_packet(head[start : start + _LARGEST])
+    whole = _read(file, head, size - 1, 1) == b"\x3b"
+    return Glance(damage=None if whole else _ENDS_EARLY, recipe=found.recipe, ours=found.ours)
+
+
+def _mp4(head: bytes, size: int, file: BinaryIO) -> Glance:
+    """Boxes one after the other; the packet is one of them."""
+    found, at = Glance(), 0
+    for _ in range(_MOST_CHUNKS):
+        prefix = _read(file, head, at, 24)
+        length = int.from_bytes(prefix[:4], "big")
+        if length == 1:
+            length = int.from_bytes(prefix[8:16], "big")
+        if length < 8 or at + length > size:
+            break
+        if prefix[4:8] == b"uuid" and prefix[8:24] == _MP4_XMP and length <= _LARGEST:
+            found = _of_packet(_read(file, head, at + 24, length - 24))
+        at += length
+        if at == size:
+            return found
+    return Glance(damage=_ENDS_EARLY, recipe=found.recipe, ours=found.ours)
 
 
 def _of_packet(packet: bytes) -> Glance:

@@ -21,7 +21,7 @@ from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX
 
 DEFAULT_FOLDER = "p2s2p-out"
 _MAGIC = re.compile(r"[*?\[]")
-_WRITTEN = {".png", ".jpg", ".jpeg", ".webp", LATENT_SUFFIX}  # what a run writes
+_WRITTEN = {".png", ".jpg", ".jpeg", ".webp", ".gif", LATENT_SUFFIX}  # what a run writes
 _SPELLING = "check the spelling; put patterns such as 'photos/*.jpg' in quotes"
 
 

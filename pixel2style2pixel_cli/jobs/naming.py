@@ -20,7 +20,7 @@ ROW = "_row"  # ends the name of what shows all pictures of a face
 FIELDS = ("stem", "command", "model", "seed", "mix_seed", "index", "face")
 _NUMBERS = ("seed", "index", "face")
 _ABSENT: dict[str, str | int] = {"mix_seed": "none"}  # what a field shows that this variant has no value for
-_PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
+_PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".mp4"}
 _UNSAFE = re.compile(r"[/\\\0]")
 
 

@@ -25,7 +25,7 @@ from pixel2style2pixel_cli.jobs.outputs import Draft, refuse_collisions, refuse_
 from pixel2style2pixel_cli.jobs.photographs import Photographs
 from pixel2style2pixel_cli.jobs.place import File, Places
 from pixel2style2pixel_cli.jobs.plan import finished_item
-from pixel2style2pixel_cli.jobs.target import Target, check_single, choose_target
+from pixel2style2pixel_cli.jobs.target import Target, check_single, choose_target, still, still
 from pixel2style2pixel_cli.options.paste import PasteOptions
 from pixel2style2pixel_cli.tasks.outcome import as_outcome
 from pixel2style2pixel_cli.variants import SINGLE, Variant
@@ -193,7 +193,7 @@ class _PasteRun:
         recipe = recipe_json(_pasted_recipe(job.results)) if options.metadata else None
         data = encode_image(
             pixels,
-            self.target.format,
+            still(self.target.format),
             recipe=recipe,
             xmp=xmp_packet(composite=True),
             exif=photo.exif if options.keep_exif else None,

@@ -23,7 +23,15 @@ from pixel2style2pixel_cli.jobs.outputs import (
     refuse_unwritable,
     settle_existing,
 )
-from pixel2style2pixel_cli.jobs.target import Format, Target, check_single, choose_target, shared_paths
+from pixel2style2pixel_cli.jobs.target import (
+    Format,
+    Target,
+    check_animation,
+    check_single,
+    choose_target,
+    frames_of,
+    shared_paths,
+)
 from pixel2style2pixel_cli.options.task import Existing
 from pixel2style2pixel_cli.variants import SINGLE, Variant
 from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX
@@ -76,8 +84,8 @@ class Plan:
 
     ``endings`` are the files that each picture consists of, ``once`` those that each face has once, ``whole`` those
     that show all pictures of a face. ``damaged`` says which existing files are made again, and why. ``joined``: the
-    picture is one of all faces of an input. ``shared`` are the files that the run has once: the first page of the
-    sheet; ``replaced`` those that it may replace under ``skip``.
+    picture is one of all faces of an input. ``frames``: the picture is an animation of these. ``shared`` are the files
+    that the run has once: the first page of the sheet; ``replaced`` those that it may replace under ``skip``.
     """
 
     items: tuple[PlanItem, ...]
@@ -93,6 +101,7 @@ class Plan:
     once: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
     joined: bool = False
+    frames: tuple[Variant, ...] = ()
 
     @property
     def todo(self) -> tuple[PlanItem, ...]:
@@ -134,6 +143,8 @@ def make_plan(
     suffixes: frozenset[str] | None = None,
     kept: Sequence[str] = (),
     fields: Mapping[str, str] | None = None,
+    animates: bool = False,
+    animations: Sequence[str] = (),
 ) -> Plan:
     """Settle every path of a run without changing anything on disk.
 
@@ -142,12 +153,15 @@ def make_plan(
     ``companions`` are endings of further pictures beside each one (``_pair``), ``input_companions`` of those made once
     for an input (``_row``), ``shared`` stems of files made once for the run (``sheet``). ``suffixes`` are the files
     taken from folders, by default pictures. ``kept`` are other files, and folders of files, that no output may replace.
-    ``fields`` are those of the name that only this command has.
+    ``fields`` are those of the name that only this command has. ``animates``: the variants of an input become one
+    file where the format can move; ``animations`` are endings, with a suffix of their own, of animations beside it.
     Raises UsageError for collisions, existing outputs, an output that is an input, a folder that cannot be written, an
     empty selection.
     """
     check_shard(shard)
-    target = choose_target(out, command, format)
+    target = choose_target(out, command, format, animates=animates)
+    frames = frames_of(target, variants) if animates else ()
+    variants = (SINGLE,) if frames else variants
     output_root = target.folder if target.kind == "folder" else None
     found = expand_inputs(
         inputs,
@@ -158,13 +172,15 @@ def make_plan(
         beside=None if target.kind == "stdout" else target.folder or ".",
         command=command,
     )
-    beside = latents or bool(companions or input_companions or shared)
+    beside = latents or bool(companions or input_companions or shared or animations)
+    if frames:
+        check_animation(target, latents=latents, joined=joined, companions=(*companions, *input_companions, *shared))
     check_single(target, len(found.sources), many=many_faces > joined or len(variants) > 1, beside=beside)
     values: dict[str, str | int] = {"command": command, "model": model, "seed": seed}
     faces = _Faces(many=many_faces, joined=joined, taken=face)
     make_names = _name_maker(target, name, faces, values, fields or {})
     endings = (target.suffix, *([LATENT_SUFFIX] if latents else []), *(ending + target.suffix for ending in companions))
-    once = tuple(ending + target.suffix for ending in input_companions)
+    once = (*(ending + target.suffix for ending in input_companions), *animations)
     drafts = [
         _draft(index, source, make_names(index, source), endings, once, tuple(variants))
         for index, source in enumerate(found.sources)
@@ -191,6 +207,7 @@ def make_plan(
         once=tuple(ending for ending in once if not ending.startswith(ROW)),
         whole=tuple(ending for ending in once if ending.startswith(ROW)),
         joined=joined,
+        frames=frames,
     )
 
 

@@ -7,9 +7,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pixel2style2pixel_cli.device import device_seconds, peak_bytes
+from pixel2style2pixel_cli.engine.codes import Codes
 from pixel2style2pixel_cli.errors import NoFaceError, P2S2PError
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Phase, Summary
 from pixel2style2pixel_cli.files.atomic import TakenError, remove_abandoned
@@ -32,7 +33,10 @@ from pixel2style2pixel_cli.variants import SINGLE, Variant
 
 @dataclass(slots=True)
 class _Face:
-    """One encoder input on its way through the network; ``drawn`` are its pictures, where something shows them all."""
+    """One encoder input on its way through the network.
+
+    ``drawn`` are its pictures, where something shows them all, ``frames`` those of its animation so far.
+    """
 
     item: PlanItem
     read: Read
@@ -40,6 +44,7 @@ class _Face:
     standing: Standing
     pictures: int = 0
     drawn: list[Pixels] = field(default_factory=list)
+    frames: list[Pixels] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +225,7 @@ class TaskRun:
         started = device_seconds(self.engine.device)
         prepared = [face.prepared for face in faces]
         codes = self.translator.encode(prepared)
+        order = [(index, variant) for index, variant in order if index < len(codes)]
         encoding = device_seconds(self.engine.device) - started
         seeds = [image_seed(self.options.seed, f"{f.item.relative}#{f.prepared.face or 0}") for f in faces]
         for pictures in self._timed(self.translator.draw(prepared, codes, seeds, order)):
@@ -230,16 +236,32 @@ class TaskRun:
                 self._hand_over(face, picture, share, waiting, writers)
             self._settle(waiting, keep=2 * self.engine.batch_size.size)
         self.busy += encoding
+        if codes.stopped:
+            self._end_stopped(faces[: len(codes)], codes, waiting)
+
+    def _end_stopped(self, faces: Sequence[_Face], codes: Codes, waiting: deque[_Waiting]) -> None:
+        """Say which pictures were written from the best code so far, then end the run as any interrupt does."""
+        self._settle(waiting)
+        for face, found in zip(faces, codes.found or (), strict=True):
+            if found.stopped is not None:
+                message = f"{face.item.label}: {found.stopped}; the best code until then is kept"
+                self.on_event(Notice(message=message, level="warning"))
+        raise KeyboardInterrupt
 
     def _order(self, faces: Sequence[_Face]) -> Iterator[tuple[int, Variant]]:
         """Face by face; but where the faces of a photograph share a picture variant by variant, so that one waits."""
-        if not self.plan.joined:
-            yield from ((i, each) for i, face in enumerate(faces) for each in face.standing.drawn[face.pictures :])
+        if self.plan.frames or not self.plan.joined:
+            for i, face in enumerate(faces):
+                yield from ((i, each) for each in self._drawn_of(face)[face.pictures :])
             return
         for _, group in itertools.groupby(enumerate(faces), key=lambda entry: entry[1].item.index):
             together = list(group)
             for place, variant in enumerate(together[0][1].standing.drawn):
                 yield from ((i, variant) for i, face in together if face.pictures <= place)
+
+    def _drawn_of(self, face: _Face) -> Sequence[Variant]:
+        """The pictures to be drawn of a face: the frames of its animation, or its variants."""
+        return self.plan.frames or face.standing.drawn
 
     def _timed(self, parts: Iterable[list[tuple[int, Picture]]]) -> Iterable[_Part]:
         started = device_seconds(self.engine.device)
@@ -253,11 +275,13 @@ class TaskRun:
         self, face: _Face, picture: Picture, seconds: float, waiting: deque[_Waiting], writers: ThreadPoolExecutor
     ) -> None:
         """Give a picture to the writers, and the whole row of a face with its last one."""
-        photo, prepared, standing = face.read.photo, face.prepared, face.standing
+        photo, prepared, standing = face.read.photo, picture.told(face.prepared), face.standing
         face.pictures += 1
-        if picture.variant not in standing.kept:
-            first = picture.variant is self.plan.variants[0]
-            result = Result(face.item, photo, prepared, picture, first, standing.replaces)
+        count = len(self._drawn_of(face))
+        whole = self._whole(face, picture, count)
+        if whole is not None and whole.variant not in standing.kept:
+            first = whole.variant is self.plan.variants[0]
+            result = Result(face.item, photo, prepared, whole, first, standing.replaces)
             drawn = self._complete(_Drawn(face, result, seconds))
             if drawn:
                 results = [each.result for each in drawn]
@@ -267,11 +291,18 @@ class TaskRun:
         if self.options.grid != "row" or not standing.together:
             return
         face.drawn.append(picture.pixels)
-        if face.pictures == len(standing.drawn):
+        if face.pictures == count:
             together = writers.submit(
                 self.writer.write_together, face.item, photo, prepared, face.drawn, standing.replaces
             )
             waiting.append(_Waiting(face.item, (), together))
+
+    def _whole(self, face: _Face, picture: Picture, count: int) -> Picture | None:
+        """What is written with this picture: itself, or with its last frame an animation."""
+        if not self.plan.frames:
+            return picture
+        face.frames.append(picture.pixels)
+        return replace(picture, variant=SINGLE, frames=tuple(face.frames)) if face.pictures == count else None
 
     def _complete(self, drawn: _Drawn) -> list[_Drawn]:
         """The faces that can be written with this one: itself, or all of its photograph once the last is drawn."""
@@ -298,7 +329,7 @@ class TaskRun:
                 self._emit_written(drawn, files)
 
     def _emit_written(self, drawn: _Drawn, files: Written) -> None:
-        prepared = drawn.face.prepared
+        prepared, found = drawn.face.prepared, drawn.result.picture.found
         self.tally.add(
             ImageDone(
                 input=drawn.face.item.label,
@@ -312,6 +343,7 @@ class TaskRun:
                 aligned=prepared.aligned,
                 message="; ".join(filter(None, (drawn.face.read.photo.warning, prepared.note))) or None,
                 hint=self._hint_without_face() if prepared.faceless else None,
+                metrics={} if found is None else dict(found.metrics),
             )
         )
 

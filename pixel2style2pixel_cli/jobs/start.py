@@ -92,6 +92,8 @@ def _plan(inputs: Sequence[str], options: TaskOptions, card: Card) -> Plan:
         suffixes=IMAGE_SUFFIXES | {LATENT_SUFFIX} if options.takes_latents else None,
         kept=options.also_read(inputs),
         fields=options.name_fields(inputs),
+        animates=options.animates,
+        animations=options.animations,
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from pixel2style2pixel_cli.face.paste import paste_face
+from pixel2style2pixel_cli.files.animation import encode_animation
 from pixel2style2pixel_cli.files.image import Photo, encode_image
 from pixel2style2pixel_cli.files.recipe import recipe_json, xmp_packet
 from pixel2style2pixel_cli.files.sheet import row_image
@@ -18,12 +19,15 @@ from pixel2style2pixel_cli.jobs.naming import ROW
 from pixel2style2pixel_cli.jobs.pages import Page, SheetPages, page_path
 from pixel2style2pixel_cli.jobs.place import File, Places
 from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
+from pixel2style2pixel_cli.jobs.target import still
 from pixel2style2pixel_cli.options.task import TaskOptions
 from pixel2style2pixel_cli.tasks.base import Pixels, Prepared
 from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
 from pixel2style2pixel_cli.tasks.translate import Picture
 from pixel2style2pixel_cli.variants import SINGLE, Variant
 from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX, LatentFile, encode_latents
+
+SNAPSHOT_FPS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +81,7 @@ class Writer:
         first, item = results[0], results[0].item
         variant, faces = first.picture.variant, [result.prepared.face or 0 for result in results]
         files = [file for result in results for file in self._companions(result)]
-        pixels = self._pasted(results) if self.options.pastes else first.picture.pixels
-        data = self._encode(pixels, self._recipe_of(results), first.photo, composite=self.options.pastes)
+        data = self._animated(first) if first.picture.frames else self._drawn(results)
         if self.plan.to_stdout:
             self.stdout(data)
             return [Written(output="-", latent=None, seconds=time.perf_counter() - started)] * len(results)
@@ -95,11 +98,33 @@ class Writer:
             for face, latent in zip(faces, latents, strict=True)
         ]
 
+    def _drawn(self, results: Sequence[Result]) -> bytes:
+        """The picture of one face, or the photograph with one or all of them."""
+        pixels = self._pasted(results) if self.options.pastes else results[0].picture.pixels
+        return self._encode(pixels, self._recipe_of(results), results[0].photo, composite=self.options.pastes)
+
+    def _animated(self, result: Result) -> bytes:
+        """The frames of one face, each put back where that is asked for."""
+        frames: Sequence[Pixels] = result.picture.frames
+        if self.options.pastes:
+            frames = [self._pasted([replace(result, picture=replace(result.picture, pixels=f))]) for f in frames]
+        return self._encode_frames(frames, self._recipe_of([result]), self.plan.format, self.options.frame_rate)
+
+    def _encode_frames(self, frames: Sequence[Pixels], recipe: str, format: str, fps: float) -> bytes:
+        return encode_animation(
+            frames, "gif" if format == "gif" else "mp4" if format == "mp4" else "webp", fps=fps,
+            recipe=recipe if self.options.metadata else None, xmp=xmp_packet(composite=self.options.pastes),
+        )  # fmt: skip
+
     def _companions(self, result: Result) -> list[File]:
         """The files beside the picture of one face."""
         item, prepared, picture = result.item, result.prepared, result.picture
         face, variant = prepared.face or 0, picture.variant
         files = self._crops(result) if result.first else []
+        if result.first and picture.found is not None and picture.found.frames and self.options.animations:
+            (ending,) = self.options.animations
+            recipe = self._recipe(item, result.photo, prepared)
+            files.append(File(ending, self._encode_frames(picture.found.frames, recipe, "webp", SNAPSHOT_FPS), face))
         if self.options.save_latents:
             text = self._recipe(item, result.photo, prepared, variant)
             files.append(File(LATENT_SUFFIX, self._latent(result, text), face, variant))
@@ -145,8 +170,9 @@ class Writer:
     def _latent(self, result: Result, recipe: str) -> bytes:
         matrix = None if result.prepared.matrix is None else result.prepared.matrix.tolist()
         latent = LatentFile(
-            codes=result.picture.codes, space="W+", generator=self.generator_digest, matrix=matrix, recipe=recipe
-        )
+            codes=result.picture.codes, space="W+", generator=self.generator_digest, matrix=matrix, recipe=recipe,
+            noise=result.picture.noise,
+        )  # fmt: skip
         return encode_latents(latent, name=result.item.label)
 
     def _recipe(self, item: PlanItem, photo: Photo, prepared: Prepared, variant: Variant = SINGLE) -> str:
@@ -180,7 +206,7 @@ class Writer:
         options = self.options
         return encode_image(
             picture,
-            self.plan.format,
+            still(self.plan.format),
             recipe=recipe if options.metadata else None,
             xmp=xmp_packet(composite=composite),
             exif=photo.exif if photo is not None and options.keep_exif else None,

@@ -220,6 +220,21 @@ class TaskOptions:
         preview = ("_input",) if self.preview_input else ()
         return (*row, *preview, "_crop", "_landmarks") if self.shows_alignment else (*row, *preview)
 
+    @property
+    def animates(self) -> bool:
+        """Whether the pictures of an input may be the frames of an animation."""
+        return False
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames of an animation a second."""
+        return 24.0
+
+    @property
+    def animations(self) -> tuple[str, ...]:
+        """Endings, with suffix, of the animations written once for each input."""
+        return ()
+
     def with_model_defaults(self, card: Card) -> TaskOptions:
         """The options once the model is chosen, with what its card says in the place of None."""
         return self

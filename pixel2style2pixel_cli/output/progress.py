@@ -65,7 +65,8 @@ class Tracker:
         parts = []
         if self.phase is not None:
             steps = f" step {self.phase.done} of {self.phase.total}" if self.phase.total else ""
-            parts.append(_WORDS[self.phase.name] + steps)
+            loss = "" if self.phase.loss is None else f", loss {self.phase.loss:.3g}"
+            parts.append(_WORDS[self.phase.name] + steps + loss)
         left = self.left(now)
         if left:
             parts.append(f"about {duration(left) if left >= 60 else f'{left:.0f} s'} left")

@@ -97,6 +97,8 @@ class MemoryTask:
         prepared, seed = [face for _, face in flat], self.chosen.options.seed
         seeds = [image_seed(seed, f"{_relative(inputs[n][0])}#{face.face or 0}") for n, face in flat]
         codes = self.translator.encode(prepared)
+        if len(codes) < len(prepared):  # an interrupt ended the optimisation of one that others come after
+            raise KeyboardInterrupt
         order = [(index, variant) for index in range(len(flat)) for variant in self.variants]
         results: list[list[Result]] = [[] for _ in inputs]
         for part in self.translator.draw(prepared, codes, seeds, order):
@@ -104,12 +106,13 @@ class MemoryTask:
                 number, face = flat[index]
                 given, photo, _ = inputs[number]
                 made = self.recipes.make(
-                    name=_relative(given), sha256=photo.sha256, prepared=face, variant=picture.variant
+                    name=_relative(given), sha256=photo.sha256, prepared=picture.told(face), variant=picture.variant
                 )
                 results[number].append(
                     Result(
                         array=picture.pixels,
                         codes=picture.codes,
+                        noise=picture.noise,
                         generator=self.translator.engine.model.generator_digest,
                         face=FoundFace(
                             index=face.face, points=face.points, matrix=face.matrix, crop_size=face.crop.shape[0]
@@ -118,6 +121,7 @@ class MemoryTask:
                         photo=photo.pixels if face.codes is None else None,
                         variant=picture.variant,
                         hole=face.hole is not None,
+                        metrics={} if picture.found is None else dict(picture.found.metrics),
                         made=made,
                     )
                 )

@@ -136,8 +136,7 @@ class Blank:
 
     def _mask_of(self, photo: Photo, path: Path | None) -> NDArray[np.bool_]:
         """Where this photograph is to be filled in, at the photograph's size."""
-        from pixel2style2pixel_cli.files.image import read_levels
-        from pixel2style2pixel_cli.inputs.masked import mask_of_colour, read_mask
+        from pixel2style2pixel_cli.inputs.masked import mask_of_colour
 
         if path is None:
             assert self.colour is not None  # one of the two is given
@@ -146,16 +145,24 @@ class Blank:
                 colour = "#{:02x}{:02x}{:02x}".format(*self.colour)
                 raise InputError(f"nothing in {photo.name} has the colour {colour}", "try a larger --mask-tolerance")
             return painted
-        levels, alpha = read_levels(path, name=path.name, max_pixels=self.max_pixels)
-        mask = read_mask(levels, name=path.name, alpha=alpha)
-        if mask.shape != (photo.height, photo.width):
-            rows, columns = mask.shape
-            raise InputError(
-                f"the mask {path.name} is {columns} x {rows}, the photograph {photo.name} is "
-                f"{photo.width} x {photo.height}",
-                "draw the mask on a copy of the photograph",
-            )
-        return mask
+        return mask_of_photo(path, photo, self.max_pixels)
+
+
+def mask_of_photo(path: Path, photo: Photo, max_pixels: int) -> NDArray[np.bool_]:
+    """The mask of a file, bool (H, W), for a photograph; InputError unless it has the photograph's size."""
+    from pixel2style2pixel_cli.files.image import read_levels
+    from pixel2style2pixel_cli.inputs.masked import read_mask
+
+    levels, alpha = read_levels(path, name=path.name, max_pixels=max_pixels)
+    mask = read_mask(levels, name=path.name, alpha=alpha)
+    if mask.shape != (photo.height, photo.width):
+        rows, columns = mask.shape
+        raise InputError(
+            f"the mask {path.name} is {columns} x {rows}, the photograph {photo.name} is "
+            f"{photo.width} x {photo.height}",
+            "draw the mask on a copy of the photograph",
+        )
+    return mask
 
 
 def find_mask(folder: Path, relative: str, name: str) -> Path:

@@ -32,6 +32,7 @@ class LatentInput(Photo):
     """Codes (N, D) in the place of a photograph, which has no pixels then."""
 
     codes: NDArray[np.float32]
+    has_noise: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +65,7 @@ class CodePreparer:
             )
         pixels = np.zeros((0, 0, 3), np.uint8)
         sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
-        return LatentInput(pixels=pixels, sha256=sha256, name=name, codes=codes)
+        return LatentInput(pixels=pixels, sha256=sha256, name=name, codes=codes, has_noise=found.noise is not None)
 
     def prepare(self, photo: Photo, relative: str) -> list[Prepared]:
         """The faces of a photograph, or the one code of a latent."""
@@ -72,7 +73,8 @@ class CodePreparer:
             return self.photos.prepare(photo, relative)
         size = self.photos.input_size
         crop = np.full((size, size, 3), GREY, np.uint8)
-        return [Prepared(face=None, crop=crop, target=None, matrix=None, aligned=False, codes=photo.codes)]
+        note = "its own noise maps are left out" if photo.has_noise else None
+        return [Prepared(face=None, crop=crop, target=None, matrix=None, aligned=False, codes=photo.codes, note=note)]
 
 
 def code_preparer(options: FaceOptions, model: Model) -> CodePreparer:

@@ -40,6 +40,11 @@ TASKS = {
         "Change one thing about each face, such as smile, age or pose, by moving its code along a direction.",
         trained=False,
     ),
+    "embed": Row(
+        "EmbedOptions",
+        "Find the code of each picture by optimisation alone, slower and nearer than an encoder (Image2StyleGAN).",
+        trained=False,
+    ),
 }
 TRAINED = tuple(name for name, row in TASKS.items() if row.trained)
 

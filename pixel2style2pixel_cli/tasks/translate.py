@@ -18,18 +18,31 @@ from pixel2style2pixel_cli.tasks.styles import Styles
 from pixel2style2pixel_cli.variants import Variant
 
 if TYPE_CHECKING:
-    from pixel2style2pixel_cli.engine.codes import Codes
+    from pixel2style2pixel_cli.engine.codes import Codes, Found
     from pixel2style2pixel_cli.engine.engine import Engine
     from pixel2style2pixel_cli.networks.stylegan2 import NoiseMode
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One drawn picture: uint8 (R, R, 3), and the codes (N, D), float32, that it was drawn from."""
+    """One drawn picture: uint8 (R, R, 3), and the codes (N, D), float32, that it was drawn from.
+
+    ``noise`` are its own noise maps (s, s), one for each layer, where it has some; ``found`` is what optimisation says
+    of it. ``frames`` are the pictures of an animation, of which ``pixels`` is the last.
+    """
 
     variant: Variant
     pixels: Pixels
     codes: NDArray[np.float32]
+    noise: tuple[NDArray[np.float32], ...] | None = None
+    found: Found | None = None
+    frames: tuple[Pixels, ...] = ()
+
+    def told(self, prepared: Prepared) -> Prepared:
+        """The encoder input with what was found while its picture was optimised, for the recipe."""
+        if self.found is None or not self.found.recipe:
+            return prepared
+        return replace(prepared, recipe={**prepared.recipe, **self.found.recipe})
 
 
 class Translator:
@@ -72,11 +85,10 @@ class Translator:
             indices = [index for index, _ in part]
             mixed = self._mixed(codes, part)
             images = to_uint8(self.engine.draw(mixed, self.noise, [seeds[i] for i in indices] if seeds else ()))
-            rows = mixed.w_plus.float().cpu().numpy()
             finish = self.task.finish
             yield [
-                (i, Picture(variant, image if finish is None else finish(prepared[i], image), row))
-                for (i, variant), image, row in zip(part, images, rows, strict=True)
+                (i, _picture(variant, image if finish is None else finish(prepared[i], image), mixed, place))
+                for place, ((i, variant), image) in enumerate(zip(part, images, strict=True))
             ]
 
     def _mixed(self, codes: Codes, part: Sequence[tuple[int, Variant]]) -> Codes:
@@ -90,3 +102,15 @@ class Translator:
         mix_in = self.styles.mix_in
         mixed = [mix_in(code, variant) for code, (_, variant) in zip(chosen.w_plus, part, strict=True)]
         return chosen.with_w_plus(torch.stack(mixed))
+
+
+def _picture(variant: Variant, pixels: Pixels, codes: Codes, place: int) -> Picture:
+    """A drawn picture with its own codes out of those of its batch."""
+    noise = codes.noise
+    return Picture(
+        variant,
+        pixels,
+        codes.w_plus[place].float().cpu().numpy(),
+        noise=None if noise is None else tuple(map_[place, 0].float().cpu().numpy() for map_ in noise),
+        found=None if codes.found is None else codes.found[place],
+    )

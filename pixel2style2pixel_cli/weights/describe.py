@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pixel2style2pixel_cli.errors import InputError, IntegrityError
+from pixel2style2pixel_cli.files.glance import glance
 from pixel2style2pixel_cli.files.image import read_metadata
 from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.files.recipe import parse_recipe
@@ -15,6 +16,7 @@ from pixel2style2pixel_cli.weights.header import METADATA_KEY, read_header, read
 from pixel2style2pixel_cli.weights.latents import LatentFile, load_latents
 
 SYNTHETIC = "lgorithmicMedia"  # what the IPTC terms for generated and for composite pictures have in common
+MOVING = frozenset({".gif", ".mp4"})  # whose metadata Pillow does not read
 CHECKPOINTS = frozenset({".pt", ".pth", ".ckpt", ".pkl", ".bin"})
 
 _SHOWN = "p2s2p show takes pictures, latents and weight files made by p2s2p"
@@ -38,11 +40,17 @@ def describe_file(path: Path) -> dict[str, Any]:
 
 
 def _describe_picture(path: Path, shown: str) -> dict[str, Any]:
-    text, xmp = read_metadata(path, name=shown)
+    kind, text, marked = "picture", None, False
+    if path.suffix.lower() in MOVING and path.is_file():
+        look = glance(path)
+        kind, text, marked = "animation", look.recipe, look.ours
+    if not marked:
+        text, xmp = read_metadata(path, name=shown)
+        marked = SYNTHETIC in (xmp or "")
     if text is not None:
-        return {"kind": "picture", **asdict(parse_recipe(text))}
-    if SYNTHETIC in (xmp or ""):
-        return {"kind": "picture", "synthetic": True, "recipe": None}
+        return {"kind": kind, **asdict(parse_recipe(text))}
+    if marked:
+        return {"kind": kind, "synthetic": True, "recipe": None}
     raise InputError(f"{shown} is a picture without a recipe", _SHOWN)
 
 
@@ -54,6 +62,7 @@ def _describe_latent(latent: LatentFile) -> dict[str, Any]:
         "generator": latent.generator,
         "latent_avg_included": latent.latent_avg_included,
         "matrix": latent.matrix,
+        **({} if latent.noise is None else {"noise_maps": [len(noise) for noise in latent.noise]}),
         "recipe": None if latent.recipe is None else asdict(parse_recipe(latent.recipe)),
     }
 

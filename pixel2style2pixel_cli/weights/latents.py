@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -25,6 +26,8 @@ _MARK, _SCHEMA = "p2s2p", "latent 1"
 _LARGEST = 64 << 20  # bytes; the codes of one face take about 40 kB, so more is some other file
 _LARGEST_CODE = 1e6  # far beyond any edit, and far below what overflows in a generator
 _MAKE_IT = "make it with p2s2p invert --save-latents"
+_NOISE = "noise_"
+_NOISE_NAME = re.compile(r"noise_\d{1,2}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -33,6 +36,7 @@ class LatentFile:
 
     ``codes`` is a float32 array (n, d): n rows in W+, one row in W and Z. ``generator`` is the digest of the generator
     they drive, ``matrix`` the 3 x 3 map from photograph pixels to crop pixels, ``recipe`` the JSON of ``recipe_json``.
+    ``noise`` are noise maps (s, s) of the picture's own, one for each layer, where it has some.
     """
 
     codes: NDArray[np.float32]
@@ -41,9 +45,12 @@ class LatentFile:
     latent_avg_included: bool = True
     matrix: list[list[float]] | None = None
     recipe: str | None = None
+    noise: tuple[NDArray[np.float32], ...] | None = None
 
     def __post_init__(self) -> None:
         check_shape(self.codes, (None if self.space == "W+" else 1, None), f"codes in {self.space}")
+        for noise in self.noise or ():
+            check_shape(noise, (len(noise), len(noise)), "a noise map")
         if self.matrix is not None:
             object.__setattr__(self, "matrix", [[float(value) for value in row] for row in self.matrix])
 
@@ -62,7 +69,10 @@ def encode_latents(latent: LatentFile, *, name: str) -> bytes:
     from safetensors.numpy import save
 
     codes = np.ascontiguousarray(latent.codes, dtype=np.float32)
-    if not np.isfinite(codes).all():
+    tensors = {_TENSORS[latent.space]: codes}
+    for layer, noise in enumerate(latent.noise or ()):
+        tensors[f"{_NOISE}{layer}"] = np.ascontiguousarray(noise, dtype=np.float32)
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
         raise InputError(f"the codes for {name} are not finite", "try --dtype float32")
     metadata = {
         _MARK: _SCHEMA,
@@ -74,7 +84,7 @@ def encode_latents(latent: LatentFile, *, name: str) -> bytes:
         metadata["matrix"] = json.dumps(latent.matrix, separators=(",", ":"), allow_nan=False)
     if latent.recipe is not None:
         metadata["recipe"] = latent.recipe
-    return sort_header(save({_TENSORS[latent.space]: codes}, metadata=metadata))
+    return sort_header(save(tensors, metadata=metadata))
 
 
 def load_latents(path: Path, *, expect_generator: str | None = None) -> LatentFile:
@@ -89,6 +99,7 @@ def load_latents(path: Path, *, expect_generator: str | None = None) -> LatentFi
         raise InputError(f"{shown} holds no codes of this version of p2s2p (found: {in_one_line(found)})", _MAKE_IT)
     space = next((known for known in get_args(Space) if known == metadata.get("space")), None)
     generator = metadata.get("generator", "")
+    noise = {name: tensors.pop(name) for name in sorted(tensors) if _NOISE_NAME.fullmatch(name)}
     if space is None or set(tensors) != {_TENSORS[space]} or not generator:
         raise InputError(f"{shown} is damaged: its header does not fit its tensors", _MAKE_IT)
     if expect_generator is not None and generator != expect_generator:
@@ -99,7 +110,9 @@ def load_latents(path: Path, *, expect_generator: str | None = None) -> LatentFi
         )
     codes = tensors[_TENSORS[space]]
     _check_codes(codes, space, shown)
+    maps = _read_noise(noise, shown)
     return LatentFile(
+        noise=maps,
         codes=codes,
         space=space,
         generator=generator,
@@ -144,6 +157,20 @@ def _check_codes(codes: NDArray[np.float32], space: Space, shown: str) -> None:
         raise InputError(f"{shown} has codes that are not finite numbers", _MAKE_IT)
     if (largest := float(np.abs(codes).max())) > _LARGEST_CODE:
         raise InputError(f"{shown} has codes as large as {largest:.3g}, those of faces are below 100", _MAKE_IT)
+
+
+def _read_noise(found: dict[str, NDArray[np.float32]], shown: str) -> tuple[NDArray[np.float32], ...] | None:
+    """The noise maps by layer; InputError unless they are all there, square and finite."""
+    import numpy as np
+
+    if not found:
+        return None
+    maps = [found.get(f"{_NOISE}{layer}") for layer in range(len(found))]
+    whole = tuple(map_ for map_ in maps if map_ is not None and map_.dtype == np.float32 and map_.ndim == 2)
+    square = all(map_.shape[0] == map_.shape[1] and np.isfinite(map_).all() for map_ in whole)
+    if len(whole) < len(found) or not square:
+        raise InputError(f"{shown} has noise maps that are no square arrays of finite float32", _MAKE_IT)
+    return whole
 
 
 def _parse_matrix(text: str | None, shown: str) -> list[list[float]] | None:

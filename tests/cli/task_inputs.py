@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "inpaint": ("--align", "never", "--mask", "mask.png"),
     "toonify": ("--align", "never"),
     "mix": ("--align", "never"),
+    "embed": ("--align", "never", "--steps", "2"),
 }
 
 

@@ -45,7 +45,7 @@ def test_each_input_gives_a_picture_of_the_generators_size(real: Call, folder: P
     assert [Image.open(folder / "out" / name).size for name in TWO] == [(SIDE, SIDE)] * 2
     assert not np.array_equal(pixels(folder / "out" / "a.png"), pixels(folder / "out" / "b.png"))
     recipe = real("show", "out/a.png", "--json").rows[0]
-    assert recipe["command"] == inputs[0] and recipe["model"] == f"tiny-{inputs[0]}"
+    assert recipe["command"] == inputs[0] and recipe["model"] == f"tiny-{options_of(inputs[0]).works_with or inputs[0]}"
     assert {name: data for name, data in contents(folder).items() if not name.startswith("out/")} == before
 
 
@@ -206,7 +206,8 @@ def test_examples_are_possible(real: Call, folder: Path, command: str) -> None:
     for name in ("photos", "maps", "masks", "styles"):
         (folder / name).mkdir()
         Image.new("RGB", (8, 8)).save(folder / name / "x.png")
-    (folder / "a.safetensors").write_bytes(b"codes")
+    for name in ("a.safetensors", "me.safetensors"):
+        (folder / name).write_bytes(b"codes")
     lines = options_of(command).examples
     assert lines and all(line.startswith(f"p2s2p {command} ") for line in lines)
     for line in lines:
