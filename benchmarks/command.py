@@ -76,13 +76,13 @@ def translate(
 ) -> Translated:
     """Write the inputs into a temporary folder, run the command on it, read its pictures back.
 
-    ``masks`` are written white where they hold and given as ``--mask FOLDER``; ``content`` comes before the inputs.
+    ``masks`` are written white where they hold and given as ``--mask FOLDER``; ``content`` comes first.
     Raises Unavailable when there is no such command or no model for it, RuntimeError when it fails otherwise.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _write_pictures(folder / "in", inputs)
-        arguments = [str(folder / "in"), "-o", str(folder / "out"), *options]
+        arguments = [*([str(folder / "in")] if inputs else []), "-o", str(folder / "out"), *options]
         if content is not None:
             _write_pictures(folder / "content", [content])
             arguments = [str(folder / "content" / "00000.png"), *arguments]

@@ -4,7 +4,8 @@
     python benchmarks/generator.py --data shard_015.npz --run runs/joint --steps 30 --out after.json --sheets sheets
 
 Measures spectrum ratio, spread, Fréchet distance, precision and recall of random samples; squared error, spectrum and
-identity of inversions, by the encoder alone and after so many steps; how wide the mapped codes are.
+identity of inversions, by the encoder alone and after so many steps; how wide the mapped codes are. Everything is
+measured at 128 px; of a larger generator, also at its own side, if the renders are not smaller. Shards of any size do.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from fidelity import code_spread, frechet, lite2_features, precision_recall, sep
 from identity import Descriptor
 from measures import mse
 from numpy.typing import NDArray
+from sides import SIDE, all_reduced, own_side, spectrum
 
 from pixel2style2pixel_cli.device import keep_freed_memory
 from pixel2style2pixel_cli.engine.loading import load_encoder_file, load_generator_file, load_model
@@ -30,7 +32,6 @@ from pixel2style2pixel_cli.files.pixels import to_float, to_uint8
 from pixel2style2pixel_cli.files.sheet import sheet_image
 from pixel2style2pixel_cli.fitting.embed import embed
 from pixel2style2pixel_cli.inputs.photo import resize_photo
-from pixel2style2pixel_cli.losses.spectrum import CYCLES, spectrum_ratio
 from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.seeds import torch_generator
@@ -50,11 +51,18 @@ class Network:
     encoder: Encoder
     generator: Generator
     label: str
+    optimize_size: int
+    optimize_whole: int
 
     @property
     def size(self) -> int:
         """Side of the encoder's input."""
         return self.encoder.spec.input_size
+
+    @property
+    def resolution(self) -> int:
+        """Side of what is drawn."""
+        return self.generator.spec.resolution
 
 
 def open_network(options: argparse.Namespace) -> Network:
@@ -62,11 +70,16 @@ def open_network(options: argparse.Namespace) -> Network:
     cpu = torch.device("cpu")
     if options.run is None:
         model = load_model(choose_model("invert", options.model), cpu, torch.float32)
-        return Network(model.encoder, model.generator, model.label)
+        size, whole = model.card.optimize_size, model.card.optimize_whole
+        size = size if options.optimize_size is None else options.optimize_size
+        whole = whole if options.optimize_whole is None else options.optimize_whole
+        return Network(model.encoder, model.generator, model.label, size, whole)
     generator, digest = load_generator_file(options.run / "generator.safetensors", cpu, torch.float32)
     path = options.run / "encoder.safetensors"
     spec = read_weight_header(path).encoder_spec()
-    return Network(load_encoder_file(path, spec, generator), generator, f"{options.run.name} {digest[:8]}")
+    label = f"{options.run.name} {digest[:8]}"
+    encoder = load_encoder_file(path, spec, generator)
+    return Network(encoder, generator, label, options.optimize_size or 0, options.optimize_whole or 0)
 
 
 def inversions(network: Network, pictures: list[Pixels], steps: int, features: bool = True) -> list[Pixels]:
@@ -77,7 +90,10 @@ def inversions(network: Network, pictures: list[Pixels], steps: int, features: b
         with torch.no_grad():
             codes = network.encoder(to_float([resize_photo(p, network.size) for p in part]))
         if steps:
-            codes = embed(network.generator, to_float(part), codes, steps=steps, learning_rate=RATE, features=features)
+            codes = embed(
+                network.generator, to_float(part), codes, steps=steps, size=network.optimize_size or None,
+                whole_steps=network.optimize_whole, learning_rate=RATE, features=features,
+            )  # fmt: skip
         with torch.no_grad():
             drawn += to_uint8(network.generator(codes))
     return drawn
@@ -102,11 +118,10 @@ def described(pairs: list[tuple[Pixels, Pixels]]) -> tuple[NDArray[np.float64], 
 
 def measure_inversion(pictures: list[Pixels], drawn: list[Pixels]) -> dict[str, Any]:
     """Error, spectrum and identity."""
-    ratios = spectrum_ratio(to_float(drawn), to_float(pictures))
     inputs, outputs = described(list(zip(pictures, drawn, strict=True)))
     return {
         "mse": mse(drawn, pictures),
-        "spectrum": {str(c): float(r) for c, r in zip(CYCLES, ratios, strict=True)},
+        "spectrum": spectrum(drawn, pictures),
         **separability(inputs, outputs),
     }
 
@@ -114,10 +129,9 @@ def measure_inversion(pictures: list[Pixels], drawn: list[Pixels]) -> dict[str, 
 def measure_samples(pictures: list[Pixels], drawn: list[Pixels]) -> dict[str, Any]:
     """Sharpness and variety beside as many real pictures."""
     real, fake = to_float(pictures), to_float(drawn)
-    ratios = spectrum_ratio(fake, real)
     detector = dlib.get_frontal_face_detector()
     record: dict[str, Any] = {
-        "spectrum": {str(c): float(r) for c, r in zip(CYCLES, ratios, strict=True)},
+        "spectrum": spectrum(drawn, pictures),
         "spread": float(fake.std(dim=0).mean()),
         "spread_of_pictures": float(real.std(dim=0).mean()),
         "faces_found": sum(bool(detector(p, 1)) for p in drawn) / len(drawn),
@@ -137,33 +151,53 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=120)
     parser.add_argument("--samples", type=int, default=480)
     parser.add_argument("--steps", type=int, default=0, help="of optimisation, beside the encoder alone")
+    parser.add_argument(
+        "--optimize-size", type=int, help="side of comparison meanwhile, 0 the whole; default: the card's"
+    )
+    parser.add_argument(
+        "--optimize-whole", type=int, help="last steps that compare whole pictures; default: the card's"
+    )
     parser.add_argument("--pixels", action="store_true", help="optimise on pixels alone, without features")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sheets", type=Path)
+    parser.add_argument("--tile", type=int, default=SIDE, help="side of a picture on the sheets")
     options = parser.parse_args()
     keep_freed_memory()
     network = open_network(options)
-    source = PictureSource([options.data], network.generator.spec.resolution)
+    source = PictureSource([options.data], network.resolution)
     count = min(max(options.pictures, options.samples), len(source))
     pictures = [source.pixels(i) for i in range(count)]
     some = pictures[: options.pictures]
     alone = inversions(network, some, 0)
-    record: dict[str, Any] = record_head("python benchmarks/generator.py") | {
-        "model": network.label, "data": Path(options.data).name, "encoder_alone": measure_inversion(some, alone),
-    }  # fmt: skip
     best = inversions(network, some, options.steps, not options.pixels) if options.steps else alone
-    if options.steps:
-        record["optimised"] = {"steps": options.steps, "features": not options.pixels, **measure_inversion(some, best)}
     drawn = samples(network, min(options.samples, count))
-    record["samples"] = {"count": len(drawn), **measure_samples(pictures[: len(drawn)], drawn)}
+    how = {
+        "steps": options.steps, "features": not options.pixels, "optimize_size": network.optimize_size,
+        "optimize_whole": network.optimize_whole,
+    }  # fmt: skip
+
+    def measured(side: int) -> dict[str, Any]:
+        """Everything that is seen in pictures, of pictures at one side."""
+        truth, made = all_reduced(pictures, side), all_reduced(drawn, side)
+        found = {"side": side, "encoder_alone": measure_inversion(truth[: len(some)], all_reduced(alone, side))}
+        if options.steps:
+            found["optimised"] = how | measure_inversion(truth[: len(some)], all_reduced(best, side))
+        return found | {"samples": {"count": len(made), **measure_samples(truth[: len(made)], made)}}
+
+    record: dict[str, Any] = record_head("python benchmarks/generator.py") | {
+        "model": network.label, "resolution": network.resolution, "data": Path(options.data).name, **measured(SIDE),
+    }  # fmt: skip
+    if SIDE < network.resolution <= own_side(source):
+        record["at_full_size"] = measured(network.resolution)
     record["codes"] = measure_codes(network, pictures)
     write_record(options.out, record)
     if options.sheets:
         options.sheets.mkdir(parents=True, exist_ok=True)
-        tiles = [("", [a, b]) for a, b in zip(some[:25], best[:25], strict=True)]
-        (options.sheets / "inversions.png").write_bytes(encode_image(sheet_image(tiles, columns=5, tile=128), "png"))
-        shown = sheet_image([("", [p]) for p in drawn[:48]], columns=8, tile=128)
-        (options.sheets / "samples.png").write_bytes(encode_image(shown, "png"))
+        pairs = [("", [a, b]) for a, b in zip(some[:25], best[:25], strict=True)]
+        sheets = {"inversions": (pairs, 5), "samples": ([("", [p]) for p in drawn[:48]], 8)}
+        for name, (tiles, columns) in sheets.items():
+            sheet = sheet_image(tiles, columns=columns, tile=options.tile)
+            (options.sheets / f"{name}.png").write_bytes(encode_image(sheet, "png"))
 
 
 def measure_codes(network: Network, pictures: list[Pixels]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from sides import SIDE
 
 from pixel2style2pixel_cli.training.data import PictureSource
 
@@ -45,9 +46,9 @@ class Faces:
         }
 
 
-def read_faces(shard: Path, count: int, *, size: int = 128) -> Faces:
-    """The first ``count`` faces of a shard that has ``z``, ``pose``, ``style``, ``glasses`` and label maps."""
-    source = PictureSource([shard], size, labels=True)
+def read_faces(shard: Path, count: int, *, size: int = SIDE) -> Faces:
+    """The first ``count`` faces of a shard with ``z``, ``pose``, ``style``, ``glasses`` and label maps, at one side."""
+    source = PictureSource([shard], size, labels="required")
     count = min(count, len(source))
     with np.load(shard, allow_pickle=False) as arrays:
         return Faces(
@@ -65,7 +66,8 @@ def frontal_renders(faces: Faces, facegen: Path | None, cache: Path | None) -> l
     """The same people and the same light with the head turned to the front, from the cache or rendered now."""
     if cache is not None and cache.is_file():
         with np.load(cache, allow_pickle=False) as arrays:
-            if len(arrays["z"]) >= len(faces.z) and np.array_equal(arrays["z"][: len(faces.z)], faces.z):
+            same = len(arrays["z"]) >= len(faces.z) and np.array_equal(arrays["z"][: len(faces.z)], faces.z)
+            if same and arrays["frontal"].shape[1] == len(faces.pictures[0]):
                 return list(arrays["frontal"][: len(faces.z)])
     if facegen is None:
         raise Unavailable("frontal renders are needed: give --facegen, or --frontals with their cache")

@@ -143,11 +143,11 @@ def train_parser(
     data: Sequence[Path], held_out: Path, path: Path, *, steps: int, size: int, count: int = 500
 ) -> dict[str, Any]:
     """Train on shards, measure on the first ``count`` pictures of one that is not among them, save with the record."""
-    source = PictureSource(list(data), size, labels=True)
+    source = PictureSource(list(data), size, labels="required")
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = path.with_suffix(".interrupted")
     network = train(source, kept, steps=steps)
-    unseen = PictureSource([held_out], size, labels=True)
+    unseen = PictureSource([held_out], size, labels="required")
     numbers = range(min(count, len(unseen)))
     truth = [unseen.labels(i) for i in numbers]
     agreement = label_agreement(truth, parse(network, [unseen.pixels(i) for i in numbers]))

@@ -17,12 +17,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixel2style2pixel_cli.device import keep_freed_memory
 from pixel2style2pixel_cli.engine.loading import Model, load_encoder_file, load_generator_file, load_model
 from pixel2style2pixel_cli.inputs.kinds import InputKind
 from pixel2style2pixel_cli.networks.encoder import Encoder
+from pixel2style2pixel_cli.networks.layers import EqualLinear
 from pixel2style2pixel_cli.training.config import Augmentation
 from pixel2style2pixel_cli.training.data import PictureSource
 from pixel2style2pixel_cli.training.inputs import make_inputs
@@ -50,15 +52,20 @@ PARTS: tuple[tuple[str, InputKind, Augmentation, float, int], ...] = (
 RIDGE, AT_ONCE, HELD_OUT = 1e-4, 20, 1000
 
 
-def last_layers(encoder: Encoder) -> list[nn.Module]:
-    """The linear layer of each head."""
-    return [encoder.get_submodule(f"heads.{i}.linear") for i in range(encoder.n_styles)]
+def last_layers(encoder: Encoder) -> dict[str, nn.Module]:
+    """The last layer of each head, by its name in the encoder."""
+    found: dict[str, nn.Module] = {}
+    for i in range(encoder.n_styles):
+        head = encoder.get_submodule(f"heads.{i}")
+        name, layer = [(n, m) for n, m in head.named_modules() if isinstance(m, nn.Linear | EqualLinear)][-1]
+        found[f"heads.{i}.{name}"] = layer
+    return found
 
 
 def features(model: Model, fed: Tensor) -> Tensor:
     """What the last layer of each head sees, (N, B, C)."""
     seen: list[Tensor] = []
-    layers = last_layers(model.encoder)
+    layers = last_layers(model.encoder).values()
     hooks = [layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone())) for layer in layers]
     model.encoder(fed)
     for hook in hooks:
@@ -73,7 +80,8 @@ def pairs(model: Model, teacher: Encoder, source: PictureSource, kind: InputKind
     for start in range(0, len(chosen), AT_ONCE):
         indices = [int(i) for i in chosen[start : start + AT_ONCE]]
         batch = source.batch(indices, [False] * len(indices))
-        codes.append(teacher(batch.image if batch.frontal is None else batch.frontal))
+        shown = batch.image if batch.frontal is None else batch.frontal
+        codes.append(teacher(F.interpolate(shown, size=(teacher.spec.input_size,) * 2, mode="area")))
         found.append(features(model, make_inputs(kind, batch, model.encoder_spec.input_size, faults)))
     x = torch.cat(found, dim=1).double()
     return torch.cat([x, torch.ones_like(x[..., :1])], dim=2), torch.cat(codes).double()
@@ -94,7 +102,9 @@ def main() -> None:
     sums: list[Tensor] = []
     for task, kind, faults, weight, count in PARTS:
         model = load_model(choose_model(task, "mini"), CPU, torch.float32)
-        source = PictureSource([options.data], 128, labels="required", frontal=task == "frontalize")
+        source = PictureSource(
+            [options.data], generator.spec.resolution, labels="required", frontal=task == "frontalize"
+        )
         x, codes = pairs(model, teacher, source, kind, faults, count)
         part = torch.stack([torch.cat([a.T @ a, a.T @ codes[:, i]], dim=1) for i, a in enumerate(x)]) * weight
         sums = [part] if not sums else [sums[0] + part]
@@ -109,9 +119,9 @@ def write(folder: Path, solved: Tensor, digest: str, new: dict[str, Tensor]) -> 
     """The inversion encoder with its new last layers, and the cartoon generator moved along."""
     model = load_model(choose_model("invert", "mini"), CPU, torch.float32)
     state = model.encoder.state_dict()
-    for i, layer in enumerate(last_layers(model.encoder)):
-        state[f"heads.{i}.linear.weight"] = solved[i, :-1].T / layer.scale
-        state[f"heads.{i}.linear.bias"] = solved[i, -1] - state["latent_avg"][i]
+    for i, (name, layer) in enumerate(last_layers(model.encoder).items()):
+        state[f"{name}.weight"] = solved[i, :-1].T / (layer.scale if isinstance(layer, EqualLinear) else 1.0)
+        state[f"{name}.bias"] = solved[i, -1] - state["latent_avg"][i]
     save_halved(folder / "encoder.safetensors", "encoder", state, dataclasses.asdict(model.encoder_spec), "mit", digest)
     cartoon = load_model(choose_model("toonify", "mini"), CPU, torch.float32)
     old, look = model.generator.state_dict(), cartoon.generator.state_dict()

@@ -6,7 +6,8 @@
 
 ``--other`` is another shard, on which the estimator of yaw is fitted and the mean face is averaged. The parser reads
 label maps out of outputs; it is trained once and kept. ``--frontals`` keeps the frontal renders.
-A task without command or model is recorded as not available.
+A task without command or model is recorded as not available. Shards of any size do: commands are given pictures of the
+size that the bundled generator draws, or of ``--size``, and figures are taken at 128 px.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from heldout import Unavailable, read_faces
 from identity import Descriptor
 from parser import Parser, train_parser
 from sheets import write_sheet
+from sides import SIDE
 from translations import MEASURES, Bench
+
+from pixel2style2pixel_cli.zoo.choose import choose_model
 
 
 def read_options() -> argparse.Namespace:
@@ -31,6 +35,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--other", type=Path, help="another shard, to fit and average on")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--other-count", type=int, default=600)
+    parser.add_argument("--size", type=int, help="side of the pictures that commands are given")
     parser.add_argument("--mixed", type=int, default=24, help="how many inputs are given eight style samples each")
     parser.add_argument("--tasks", default=",".join(MEASURES), help="which, with commas between")
     parser.add_argument("--facegen", type=Path, help="folder of the renderer, for frontal renders")
@@ -78,9 +83,10 @@ def main() -> int:
         )
         print(record)
         return 0
+    size = options.size or choose_model("invert", "mini").generator.resolution
     bench = Bench(
-        faces=read_faces(options.shard, options.count),
-        other=None if options.other is None else read_faces(options.other, options.other_count),
+        faces=read_faces(options.shard, options.count, size=size),
+        other=None if options.other is None else read_faces(options.other, options.other_count, size=size),
         describe=Descriptor(),
         parser=None if options.parser is None else Parser(options.parser),
         facegen=options.facegen,
@@ -93,6 +99,8 @@ def main() -> int:
         "data": options.shard.name,
         "other": None if options.other is None else options.other.name,
         "pictures": len(bench.faces.pictures),
+        "size": size,
+        "side": SIDE,
         "parser": None if bench.parser is None else bench.parser.record,
         "tasks": {task: measure(task, bench, options.sheets) for task in options.tasks},
     }

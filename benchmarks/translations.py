@@ -1,4 +1,8 @@
-"""How each task is measured: what it is given, what its outputs are compared with, what is shown on its sheet."""
+"""How each task is measured: what it is given, what its outputs are compared with, what is shown on its sheet.
+
+Commands are given pictures of the generator's size. What is compared is reduced to one side (``sides.py``), outputs as
+they come back.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import functools
 import importlib
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ from numpy.typing import NDArray
 from parser import Parser
 from PIL import Image
 from sheets import coloured
+from sides import all_reduced, inner_mask, reduced
 from yaw import YawEstimator
 
 from pixel2style2pixel_cli.inputs.labels import resize_labels
@@ -47,7 +52,7 @@ class Bench:
 
     @functools.cached_property
     def yaw(self) -> YawEstimator:
-        return YawEstimator(self.describe, self.others.pictures, self.others.yaw)
+        return YawEstimator(self.describe, all_reduced(self.others.pictures), self.others.yaw)
 
     @property
     def others(self) -> Faces:
@@ -57,10 +62,21 @@ class Bench:
 
     @functools.cached_property
     def mean_face(self) -> Pixels:
-        return np.asarray(np.mean(self.others.pictures, axis=0).round().astype(np.uint8))
+        return np.asarray(np.mean(all_reduced(self.others.pictures), axis=0).round().astype(np.uint8))
+
+    @functools.cached_property
+    def truth(self) -> list[Pixels]:
+        """The faces as outputs are compared with them."""
+        return all_reduced(self.faces.pictures)
 
     def run(self, task: str, inputs: Sequence[Pixels], options: Sequence[str] = (), **more: Any) -> Translated:
-        return translate(task, inputs, [*options, *self.extra], **more)
+        """What the command makes of pictures, reduced for comparisons."""
+        done = translate(task, inputs, [*options, *self.extra], **more)
+        return replace(
+            done,
+            plain={number: reduced(picture) for number, picture in done.plain.items()},
+            mixed={key: reduced(picture) for key, picture in done.mixed.items()},
+        )
 
     def parse(self, pictures: Sequence[Pixels]) -> list[Pixels]:
         """Label maps of pictures, at the parser's size."""
@@ -80,9 +96,8 @@ class Measured:
 
 def measure_invert(bench: Bench) -> Measured:
     """The reconstruction against the picture itself: what the other tasks can at best reach with this generator."""
-    pictures = bench.faces.pictures
-    run = bench.run("invert", pictures)
-    outputs, targets = _paired(run, pictures)
+    run = bench.run("invert", bench.faces.pictures)
+    outputs, targets = _paired(run, bench.truth)
     rows = [[a, b] for a, b in zip(targets, outputs, strict=True)]
     record = _head(run) | _against(bench, targets, outputs)
     return Measured(record=record, rows=rows[: 5 * SHOWN], captions=("input", "output"), abreast=5)
@@ -90,10 +105,10 @@ def measure_invert(bench: Bench) -> Measured:
 
 def measure_frontalize(bench: Bench) -> Measured:
     """Yaw before and after, and who it is, against the input and against the true frontal render."""
-    truth = frontal_renders(bench.faces, bench.facegen, bench.frontals)
+    truth = all_reduced(frontal_renders(bench.faces, bench.facegen, bench.frontals))
     run = bench.run("frontalize", bench.faces.pictures)
     numbers = sorted(run.plain)
-    inputs, targets = [bench.faces.pictures[i] for i in numbers], [truth[i] for i in numbers]
+    inputs, targets = [bench.truth[i] for i in numbers], [truth[i] for i in numbers]
     outputs = [run.plain[i] for i in numbers]
     record = _head(run) | {
         "against_true_frontal": _against(bench, targets, outputs),
@@ -113,22 +128,22 @@ def measure_sketch2face(bench: Bench) -> Measured:
     sketchify = _needed("sketch", "sketchify")
     sketches = find_input("sketch2face")(bench.faces)
     run = bench.run("sketch2face", sketches)
-    outputs, targets = _paired(run, bench.faces.pictures)
-    wanted = [sketches[i] for i in sorted(run.plain)]
+    outputs, targets = _paired(run, bench.truth)
+    wanted = [sketchify(target) for target in targets]
     drawn = [sketchify(picture) for picture in outputs]
     record = _head(run) | _against(bench, targets, outputs)
     for tolerance in (1, 2):
         record[f"line_f1_within_{tolerance}_px"] = line_agreement(wanted, drawn, tolerance)
         record[f"line_f1_within_{tolerance}_px_random_pairs"] = line_agreement(wanted, partner(drawn), tolerance)
     record["mixing"], mixed = _mixing(bench, "sketch2face", sketches, run)
-    return _with_samples(record, sketches, run, bench.faces.pictures, mixed)
+    return _with_samples(record, sketches, run, bench.truth, mixed)
 
 
 def measure_seg2face(bench: Bench) -> Measured:
     """The parser's reading of the output against the map that was asked for, beside that of the true picture."""
     maps = bench.faces.labels
     run = bench.run("seg2face", maps, LABELS)
-    outputs, targets = _paired(run, bench.faces.pictures)
+    outputs, targets = _paired(run, bench.truth)
     record = _head(run) | _against(bench, targets, outputs)
     if bench.parser is not None:
         wanted = [resize_labels(maps[i], bench.parser.size) for i in sorted(run.plain)]
@@ -137,7 +152,7 @@ def measure_seg2face(bench: Bench) -> Measured:
         record["layout_of_true_pictures"] = label_agreement(wanted, bench.parse(targets))
         record["layout_random_pairs"] = label_agreement(wanted, partner(found))
     record["mixing"], mixed = _mixing(bench, "seg2face", maps, run, LABELS)
-    return _with_samples(record, [coloured(m) for m in maps], run, bench.faces.pictures, mixed)
+    return _with_samples(record, [coloured(m) for m in maps], run, bench.truth, mixed)
 
 
 def measure_superres(bench: Bench) -> Measured:
@@ -148,9 +163,13 @@ def measure_superres(bench: Bench) -> Measured:
     rows: list[list[Pixels]] = [[picture] for picture in pictures[:SHOWN]]
     for factor in FACTORS:
         run = bench.run("superres", pictures, ["--factor", str(factor)])
-        outputs, targets = _paired(run, pictures)
-        enlarged = [_enlarged(reduce(picture / 255.0, factor), picture.shape[0]) for picture in targets]
+        outputs, targets = _paired(run, bench.truth)
+        size = len(pictures[0])
+        enlarged = [
+            reduced(_enlarged(reduce(pictures[i] / 255.0, factor), size)) for i in sorted(run.plain)
+        ]  # fmt: skip
         record[f"factor_{factor}"] = _head(run) | {
+            "pixels": size // factor,
             "output": _against(bench, targets, outputs) | {"psnr": psnr(outputs, targets)},
             "bicubic": _against(bench, targets, enlarged) | {"psnr": psnr(enlarged, targets)},
         }
@@ -172,9 +191,10 @@ def measure_inpaint(bench: Bench) -> Measured:
     pictures, generator = bench.faces.pictures, np.random.default_rng(0)
     masks = [random_mask(picture.shape[0], generator) for picture in pictures]
     run = bench.run("inpaint", pictures, masks=masks)
-    outputs, targets = _paired(run, pictures)
-    holes = [masks[i] for i in sorted(run.plain)]
-    flat = [_filled(p, m, p[~m].mean(axis=0)) for p, m in zip(targets, holes, strict=True)]
+    outputs, targets = _paired(run, bench.truth)
+    holes = [inner_mask(masks[i]) for i in sorted(run.plain)]
+    known = [inner_mask(~masks[i]) for i in sorted(run.plain)]
+    flat = [_filled(p, m, p[k].mean(axis=0)) for p, m, k in zip(targets, holes, known, strict=True)]
     mean = [_filled(p, m, bench.mean_face[m]) for p, m in zip(targets, holes, strict=True)]
     record = _head(run) | {
         "hole_share": float(np.mean([hole.mean() for hole in holes])),
@@ -182,7 +202,7 @@ def measure_inpaint(bench: Bench) -> Measured:
         "mse_in_hole_mean_colour": masked_mse(flat, targets, holes),
         "mse_in_hole_mean_face": masked_mse(mean, targets, holes),
         "mse_in_hole_random_pairs": masked_mse(partner(outputs), targets, holes),
-        "mse_outside_hole": masked_mse(outputs, targets, [~hole for hole in holes]),
+        "mse_outside_hole": masked_mse(outputs, targets, known),
         "output": _against(bench, targets, outputs),
         "mean_face": _against(bench, targets, mean),
     }
@@ -194,7 +214,7 @@ def measure_inpaint(bench: Bench) -> Measured:
 def measure_toonify(bench: Bench) -> Measured:
     """Whether dlib still knows the person; a squared error against the photograph would mean nothing."""
     run = bench.run("toonify", bench.faces.pictures)
-    outputs, inputs = _paired(run, bench.faces.pictures)
+    outputs, inputs = _paired(run, bench.truth)
     record = _head(run) | {"descriptor": shares(inputs, outputs, bench.describe)}
     rows = [[a, b] for a, b in zip(inputs, outputs, strict=True)]
     return Measured(record=record, rows=rows[: 5 * SHOWN], captions=("input", "output"), abreast=5)
@@ -213,7 +233,10 @@ def measure_mix(bench: Bench) -> Measured:
     # neighbours in this order differ in content and in style, as random pairs must
     order = sorted(made, key=lambda pair: ((pair[1] - pair[0]) % len(styles), pair[0]))
     outputs = [made[pair] for pair in order]
-    contents, partners = [pictures[number] for number, _ in order], [styles[style] for _, style in order]
+    contents, partners = (
+        [bench.truth[number] for number, _ in order],
+        [bench.truth[count + style] for _, style in order],
+    )
     record = _head(run) | {
         "contents": count,
         "styles": len(styles),

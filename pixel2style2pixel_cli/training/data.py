@@ -89,13 +89,20 @@ class PictureSource:
 
     def pixels(self, index: int) -> NDArray[np.uint8]:
         """One picture, uint8 (S, S, 3)."""
+        return resize_photo(self._stored(index), self.size)
+
+    def stored_side(self, index: int) -> int:
+        """The side of a picture as it is stored, which may be larger or smaller than what is read of it."""
+        return len(self._stored(index))
+
+    def _stored(self, index: int) -> NDArray[np.uint8]:
         entry = self._entries[index]
         content = entry.content if isinstance(entry.content, Path) else entry.content.tobytes()
         image = read_image(content, name=entry.name).pixels
         height, width = image.shape[:2]
         if height != width:
             raise InputError(f"{entry.name} is {width}x{height}, training pictures are square", "align it first")
-        return image if height == self.size else resize_photo(image, self.size)
+        return image
 
     def frontal(self, index: int) -> NDArray[np.uint8]:
         """The same face from the front, uint8 (S, S, 3)."""

@@ -57,6 +57,14 @@ def test_an_epoch_holds_every_picture_once_and_none_that_is_held_out(source: Pic
     assert held == [16, 17, 18, 19]
 
 
+@pytest.mark.parametrize("size", [SIDE // 2, SIDE, 2 * SIDE])
+def test_shards_of_any_size_are_read_at_the_size_asked_for(discs: Path, size: int) -> None:
+    source = PictureSource([discs], size)
+    assert source.pixels(3).shape == (size, size, 3)
+    assert source.batch([0, 3], [False, True]).image.shape == (2, 3, size, size)
+    assert source.stored_side(3) == SIDE
+
+
 def test_mirrored_pictures_are_not_paired(source: PictureSource) -> None:
     flipped = batches(source, 8, flip=True)
     plain = batches(source, 8, flip=False)
