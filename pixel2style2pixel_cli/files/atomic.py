@@ -21,6 +21,9 @@ _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _NOT_PERMITTED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
+_swept: set[Path] = set()  # folders in which this process has looked for what killed ones left
+
+
 class TakenError(OutputError):
     """A file was to be created, and one of that name is there already."""
 
@@ -38,7 +41,8 @@ def write_together(files: Sequence[tuple[Path, bytes]], *, may_replace: Callable
 
     A file that may not replace another is created only if nothing has its name at that moment, whatever other
     processes do: TakenError otherwise. After a failure of any kind those that were created are gone again. Missing
-    parent folders are made. Raises OutputError for every reason the operating system gives.
+    parent folders are made, and what killed processes left half-written in these folders is removed. Raises OutputError
+    for every reason the operating system gives.
     """
     parts = [hidden_beside(path, PART_SUFFIX) for path, _ in files]
     created: list[Path] = []
@@ -46,6 +50,9 @@ def write_together(files: Sequence[tuple[Path, bytes]], *, may_replace: Callable
     try:
         for (path, data), part in zip(files, parts, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.parent not in _swept:
+                _swept.add(path.parent)
+                remove_abandoned([path.parent])
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, "is a folder")  # Windows would call it a lack of permission
             _write_synced(part, data)

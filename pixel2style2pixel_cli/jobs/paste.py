@@ -15,6 +15,7 @@ import numpy as np
 from pixel2style2pixel_cli.errors import InputError, P2S2PError, UsageError
 from pixel2style2pixel_cli.events import ImageDone, Progress, Status, Summary
 from pixel2style2pixel_cli.face.paste import Pixels, paste_face
+from pixel2style2pixel_cli.files.atomic import remove_abandoned
 from pixel2style2pixel_cli.files.glance import glance
 from pixel2style2pixel_cli.files.image import Photo, encode_image, read_image
 from pixel2style2pixel_cli.files.recipe import Recipe, parse_recipe, recipe_json, xmp_packet
@@ -80,6 +81,8 @@ def paste_results(options: PasteOptions) -> Summary:
     results = list(run.understood(_without_companions(expansion)))
     jobs = _plan(results, options, target)
     run.total = len(results) + run.counts["failed"]
+    if target.kind != "stdout" and not options.dry_run:
+        remove_abandoned({Path(job.draft.names.picture()).parent for job in jobs})
     for job in jobs:
         run.do(job)
     return Summary(

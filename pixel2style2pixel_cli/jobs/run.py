@@ -13,7 +13,7 @@ from pixel2style2pixel_cli.device import device_seconds, peak_bytes
 from pixel2style2pixel_cli.engine.codes import Codes
 from pixel2style2pixel_cli.errors import NoFaceError, P2S2PError
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Phase, Summary
-from pixel2style2pixel_cli.files.atomic import TakenError, remove_abandoned
+from pixel2style2pixel_cli.files.atomic import TakenError
 from pixel2style2pixel_cli.jobs.budget import MOST_KEPT
 from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem
 from pixel2style2pixel_cli.jobs.prepare import Preparation, Read
@@ -99,7 +99,6 @@ class TaskRun:
         for outcome in report_settled(self.plan, self.recipes, self.engine.model.label):
             self.tally.add(outcome)
         todo = self.plan.todo
-        remove_abandoned({item.output.parent for item in todo})
         preparation = Preparation(
             preparer=self.translator.task.preparer,
             max_pixels=self.options.max_pixels,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pixel2style2pixel_cli.errors import InputError
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Phase, Progress, Status, Summary
+from pixel2style2pixel_cli.files.atomic import remove_abandoned
 from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.files.suffixes import IMAGE_SUFFIXES
 from pixel2style2pixel_cli.jobs.plan import Plan, make_plan, parse_shard
@@ -39,6 +40,8 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
         on_event(Notice(message=message, level="warning"))
     if options.dry_run:
         return _report_plan(plan, card, on_event)
+    if not plan.to_stdout:  # even where nothing is left to do: a kill can come between a file and its last step
+        remove_abandoned({item.output.parent for item in plan.items if item.problem is None})
     recipes = chosen.recipes(named)
     if not plan.todo:
         return _nothing_to_do(plan, recipes, chosen.label, on_event, started)

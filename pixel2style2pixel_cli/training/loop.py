@@ -139,24 +139,19 @@ class _Records:
             self.on_event(Notice(message=f"step {done}, held out: {_summarise(validation)}"))
         if done % config.sample_every == 0 or last:
             write_sheet(self.folder, f"{done:07d}", trainer.samples(self.preview))
+        if config.snapshot_every and done % config.snapshot_every == 0:
+            # Before the checkpoint, and whatever is there: a run that is killed meanwhile makes this step again.
+            trainer.export(self.folder / SNAPSHOTS / f"{done:07d}")
         if done % config.checkpoint_every == 0 or last:
             modules, optimisers, extra = trainer.modules(), trainer.optimisers(), trainer.extra()
             stamp = replace(self.stamp, step=done)
             save_checkpoint(self.folder, stamp, modules=modules, optimisers=optimisers, extra=extra)
-        if config.snapshot_every and done % config.snapshot_every == 0:
-            _keep_snapshot(trainer, self.folder / SNAPSHOTS / f"{done:07d}")
 
 
 def _held_out(source: PictureSource, config: RunConfig) -> Iterable[Batch]:
     """The held-out pictures that are looked at on the way: the first of them."""
     batches = held_out_batches(source, batch=config.batch, held_out=config.held_out)
     return itertools.islice(batches, math.ceil(config.validate_pictures / config.batch))
-
-
-def _keep_snapshot(trainer: Trainer, folder: Path) -> None:
-    """The result so far, for a choice afterwards; one that is there already is the same and stays."""
-    if not folder.exists():
-        trainer.export(folder)
 
 
 def step_seed(seed: int, step: int) -> int:

@@ -14,6 +14,8 @@ from PIL import Image
 from real_run import Call, contents, times, two_faces, write_photos
 from task_inputs import write_mask
 
+from pixel2style2pixel_cli.files.atomic import PART_SUFFIX, hidden_beside
+
 
 def test_what_is_damaged_or_missing_is_made_again(real: Call, folder: Path) -> None:
     two_faces().save(folder / "two.png")
@@ -106,3 +108,19 @@ def test_an_input_that_cannot_be_drawn_costs_no_other(
     assert result.code == 3
     statuses = {row["input"]: row["status"] for row in result.rows if row["event"] == "image"}
     assert statuses == {f"in/{name}": "failed" if name == "2.png" else "ok" for name in names}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no way to ask for a process that does not end it")
+@pytest.mark.parametrize("command", ["invert", "paste"])
+def test_a_run_with_nothing_left_to_do_removes_what_a_kill_left(real: Call, folder: Path, command: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    two_faces().save(folder / "a.png")
+    assert real("invert", "a.png", "-o", "made").code == 0
+    line = {"invert": ("invert", "a.png", "-o", "made"), "paste": ("paste", "made", "a.png", "-o", "pasted")}[command]
+    assert command == "invert" or real(*line).code == 0
+    out = folder / line[-1]
+    left = out / hidden_beside(out / "a.png", PART_SUFFIX).name.replace(f"-{os.getpid()}-", f"-{ended.pid}-")
+    left.write_bytes(b"half")
+    done = real(*line, "--skip-existing")
+    assert (done.code, list(out.glob(".*"))) == (0, [])

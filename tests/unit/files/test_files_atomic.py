@@ -230,3 +230,19 @@ def test_only_what_dead_processes_of_this_machine_left_is_removed(
     names = set(left_in(tmp_path))
     assert len(names) == 3
     assert not any(f"studio1local-{ended.pid}-" in name for name in names)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no way to ask for a process that does not end it")
+def test_the_next_file_in_a_folder_removes_what_a_killed_process_left(tmp_path: Path) -> None:
+    kill = "import os; os.replace = lambda *_: os.kill(os.getpid(), 9)\n"
+    write = "from pathlib import Path\nfrom pixel2style2pixel_cli.files.atomic import write_atomic\n"
+    write += "write_atomic(Path('a'), b'x')"
+    subprocess.run([sys.executable, "-c", kill + write], cwd=tmp_path, env=with_package(), check=False)
+    assert len(left_in(tmp_path)) == 1
+    write_atomic(tmp_path / "b", b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def with_package() -> dict[str, str]:
+    """Variables with which another process finds the package that is tested."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

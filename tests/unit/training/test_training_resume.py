@@ -17,7 +17,7 @@ import pytest
 import tiny_runs
 import torch
 from safetensors.torch import save_file
-from tiny_runs import ADVERSARIAL, AUTOENCODER, CPU, INVERSION, fresh, train, write_shard
+from tiny_runs import ADVERSARIAL, AUTOENCODER, CPU, INVERSION, RUN, fresh, train, write_shard
 from torch import Tensor
 
 from pixel2style2pixel_cli.errors import IntegrityError, OutputError, UsageError
@@ -240,3 +240,25 @@ def test_what_is_written_when(discs: Path, tmp_path: Path) -> None:
     stamp = read_stamp(tmp_path)
     assert stamp == Stamp(step=5, config=to_json(config), seed=0, pictures=20)
     assert result.values.keys() == {"autoencode", "pair_latent"}
+
+
+def test_a_snapshot_that_a_kill_cut_off_is_made_again(
+    discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = dataclasses.replace(AUTOENCODER, run=dataclasses.replace(RUN, steps=4, snapshot_every=2))
+    train(fresh(config), config, discs, tmp_path / "whole")
+    trainer = fresh(config)
+    export = trainer.export
+
+    def half(folder: Path) -> list[Path]:
+        for path in export(folder)[1:]:
+            path.unlink()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "export", half)
+    with pytest.raises(KeyboardInterrupt):
+        train(trainer, config, discs, tmp_path / "cut")
+    train(fresh(config), config, discs, tmp_path / "cut")
+    whole, cut = ({p.relative_to(f): p.read_bytes() for p in (f / "snapshots").rglob("*.safetensors")} for f in
+                  (tmp_path / "whole", tmp_path / "cut"))  # fmt: skip
+    assert len(whole) >= 2 and cut == whole
