@@ -9,12 +9,13 @@ from pixel2style2pixel_cli.version import __version__
 
 if TYPE_CHECKING:
     from pixel2style2pixel_cli.result import Result as Result
+    from pixel2style2pixel_cli.result import save_animation as save_animation
     from pixel2style2pixel_cli.session import Session as Session
     from pixel2style2pixel_cli.session import load as load
 
-__all__ = ["Result", "Session", "__version__", "load"]
+__all__ = ["Result", "Session", "__version__", "load", "save_animation"]
 
-_HOMES = {"load": "session", "Session": "session", "Result": "result"}
+_HOMES = {"load": "session", "Session": "session", "Result": "result", "save_animation": "result"}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,10 @@ from pixel2style2pixel_cli.variants import SINGLE, Variant
 if TYPE_CHECKING:
     from PIL import Image
 
+    from pixel2style2pixel_cli.files.animation import AnimationFormat
     from pixel2style2pixel_cli.files.image import ImageFormat
 
+MOVING: dict[str, AnimationFormat] = {".webp": "webp", ".gif": "gif", ".mp4": "mp4"}
 FORMATS: dict[str, ImageFormat] = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
 
 
@@ -135,3 +137,23 @@ class Result:
             )
         write_atomic(target, encode_image(self.array, format, recipe=recipe, xmp=xmp_packet()))
         return target
+
+
+def save_animation(results: Sequence[Result], path: str | Path, *, fps: float = 24.0) -> Path:
+    """Write results as the frames of one animation, by the ending: .webp, .gif, or .mp4 where PyAV is installed.
+
+    The recipe is that of the last. An existing file is replaced. Raises UsageError for another ending or no results,
+    MissingError without PyAV, OutputError where it cannot be written.
+    """
+    from pixel2style2pixel_cli.files.animation import encode_animation
+    from pixel2style2pixel_cli.files.atomic import write_atomic
+
+    target = Path(path).expanduser()
+    format = MOVING.get(target.suffix.lower())
+    if format is None or not results:
+        what = f"{target.name} ends in none of {', '.join(MOVING)}" if format is None else "there are no frames"
+        raise UsageError(what, "save_animation(session.morph([a, b]), 'morph.webp')")
+    made = results[-1].made
+    recipe = None if made is None else recipe_json(made)
+    write_atomic(target, encode_animation([r.array for r in results], format, fps=fps, recipe=recipe, xmp=xmp_packet()))
+    return target

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +13,6 @@ from numpy.typing import NDArray
 
 from pixel2style2pixel_cli.errors import P2S2PError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, Phase, ignore_event
-from pixel2style2pixel_cli.options.declare import FACES, OWN, STYLES, declarations_of
 from pixel2style2pixel_cli.options.shared import Dtype
 from pixel2style2pixel_cli.options.task import SEVERAL, TaskOptions
 from pixel2style2pixel_cli.options.validate import validate
@@ -23,6 +20,7 @@ from pixel2style2pixel_cli.result import Result
 from pixel2style2pixel_cli.seeds import image_seed
 from pixel2style2pixel_cli.tasks.base import Source, task_maker
 from pixel2style2pixel_cli.tasks.choose import Chosen, choose
+from pixel2style2pixel_cli.tasks.methods import gives_several, method_of, option_names
 from pixel2style2pixel_cli.tasks.outcome import as_outcome
 from pixel2style2pixel_cli.tasks.table import TASKS, options_of
 
@@ -37,9 +35,6 @@ if TYPE_CHECKING:
 OnError = Literal["raise", "return"]
 Outcome: TypeAlias = list[Result] | P2S2PError
 
-# Options of a task that make sense without files: its own, those of faces and styles, and the first of these.
-ALSO = ("seed", "noise", "max_pixels")
-ONLY_FILES = ("paste", "debug_align")
 REMEMBERED = 8  # tasks with their options, ready for the next call
 
 
@@ -79,7 +74,7 @@ class Session:
         """The method of a task, made at its first use: only the tasks that are used are imported."""
         if name not in TASKS:
             raise AttributeError(f"a session has no task or attribute {name!r}")
-        return MethodType(_method(name), self)
+        return MethodType(method_of(name), self)
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *TASKS]
@@ -160,11 +155,15 @@ class Session:
     ) -> Any:
         """Run a task: a result for a picture, a list where it gives several; a list of these for a list of pictures.
 
+        A task that makes one output of all its inputs, such as ``morph``, takes them as one list.
+
         With ``on_error="return"`` an error takes the place of the result that it prevented, so that one bad picture of
         a list costs no other.
         """
         found = self._run(task, _listed(image), options, on_error=on_error)
-        several = _gives_several(options_of(task), options)
+        several = gives_several(options_of(task), options)
+        if options_of(task).together and not isinstance(found[0], P2S2PError):
+            return found[0] if several else found[0][0]
         shaped = [results if several or isinstance(results, P2S2PError) else results[0] for results in found]
         return shaped if _is_list(image) else shaped[0]
 
@@ -180,11 +179,13 @@ class Session:
 
         Content and styles are pictures, codes (N, D) or earlier results; ``options`` are those of ``p2s2p mix``.
         """
-        given = [] if styles is None else _listed(styles)
-        found = self._run("mix", [content, *given], options, on_error=on_error)
-        results = [each for outcome in found for each in (outcome if isinstance(outcome, list) else [outcome])]
-        several = _is_list(styles) or _gives_several(options_of("mix"), options)
-        return results if several else results[0]
+        return self._into_content("mix", content, styles, on_error, options)
+
+    def transfer(
+        self, content: Given, styles: Given | Sequence[Given], *, on_error: OnError = "raise", **options: Any
+    ) -> Any:
+        """The content drawn in the style of each style; inputs as in ``mix``, options as of ``p2s2p transfer``."""
+        return self._into_content("transfer", content, styles, on_error, options)
 
     # For jobs: the same, on files
 
@@ -204,6 +205,21 @@ class Session:
         return Translator(task, engine, styles=styles, noise=options.noise)
 
     # Inside
+
+    def _into_content(
+        self,
+        task: str,
+        content: Given,
+        styles: Given | Sequence[Given] | None,
+        on_error: OnError,
+        given: dict[str, Any],
+    ) -> Any:
+        """One result for each style or seed; a list where several were asked for."""
+        listed = [] if styles is None else _listed(styles)
+        found = self._run(task, [content, *listed], given, on_error=on_error)
+        results = [each for outcome in found for each in (outcome if isinstance(outcome, list) else [outcome])]
+        several = _is_list(styles) or gives_several(options_of(task), given)
+        return results if several else results[0]
 
     def _require_open(self) -> None:
         if self._closed:
@@ -335,37 +351,6 @@ def load(
     return session
 
 
-def option_names(options: type) -> list[str]:
-    """The options of a task that a session takes: everything that has nothing to do with files and devices."""
-    return [
-        declared.name
-        for declared in declarations_of(options)
-        if (declared.section in (OWN, FACES, STYLES) and declared.name not in ONLY_FILES) or declared.name in ALSO
-    ]
-
-
-@functools.cache
-def _method(task: str) -> Callable[..., Any]:
-    """The method of one task, with the names and defaults of its options."""
-
-    def run(self: Session, image: Any, *, on_error: OnError = "raise", **options: Any) -> Any:
-        return self.translate(task, image, on_error=on_error, **options)
-
-    run.__name__, run.__qualname__ = task, f"Session.{task}"
-    run.__doc__ = f"{TASKS[task].does}\n\nPictures and results as in ``translate``; options as of ``p2s2p {task}``."
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    options: type = options_of(task)
-    chosen = [d for d in declarations_of(options) if d.name in option_names(options)]
-    parameters = [
-        inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD),
-        inspect.Parameter("image", inspect.Parameter.POSITIONAL_OR_KEYWORD),
-        inspect.Parameter("on_error", keyword, default="raise"),
-        *(inspect.Parameter(d.name, keyword, default=d.default) for d in chosen),
-    ]
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return run
-
-
 def _failed(error: Exception, name: str, on_error: OnError) -> P2S2PError:
     outcome = as_outcome(error, name)
     if on_error == "raise":
@@ -379,10 +364,3 @@ def _is_list(value: object) -> bool:
 
 def _listed(value: Given | Sequence[Given]) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-def _gives_several(options: type[TaskOptions], given: dict[str, Any]) -> bool:
-    """Whether a single input gives a list: several faces or styles were asked for, or a list of seeds."""
-    make: Callable[..., TaskOptions] = options
-    made = validate(make(**given), options.command)
-    return made.many_faces or len(made.variants) > 1 or _is_list(given.get("mix_seed"))

@@ -83,6 +83,6 @@ def join(parts: Iterable[Codes]) -> Codes:
     if first.noise is not None:
         noise = tuple(torch.cat(maps) for maps in zip(*(part.noise or () for part in codes), strict=True))
     found = None
-    if all(part.found is not None for part in codes):
-        found = tuple(each for part in codes for each in part.found or ())
+    if any(part.found is not None for part in codes):
+        found = tuple(each for part in codes for each in part.found or (Found(),) * len(part))
     return Codes(torch.cat([part.w_plus for part in codes]), noise, first.tensors, found)

@@ -48,24 +48,57 @@ def embed(
     pictures give alone. The last tenth of the steps falls to a tenth of the rate, which takes the last unrest out.
     ``on_step`` is told how many are made.
     """
+    told = None if on_step is None else (lambda step, loss: on_step(step))
+    found, made = descend(
+        generator, target_BCHW, start_BND, steps=steps, size=size, whole_steps=whole_steps, noise=noise,
+        learning_rate=learning_rate, features=features, on_step=told,
+    )  # fmt: skip
+    if made < steps:
+        raise KeyboardInterrupt
+    return found
+
+
+def descend(
+    generator: Generator,
+    target_BCHW: Tensor,
+    start_BND: Tensor,
+    *,
+    steps: int,
+    size: int | None = None,
+    whole_steps: int = 0,
+    noise: NoiseMode = "fixed",
+    learning_rate: float = LEARNING_RATE,
+    features: bool = True,
+    on_step: Callable[[int, float], None] | None = None,
+) -> tuple[Tensor, int]:
+    """The codes of ``embed`` and how many steps were made: fewer than asked for where Ctrl-C ended them.
+
+    ``on_step`` is told how many are made, and the mean loss.
+    """
     codes_BND = start_BND.detach().clone().requires_grad_(True)
     optimiser = torch.optim.Adam([codes_BND], lr=learning_rate, betas=(0.9, 0.999), eps=1e-8)
     largest = min(target_BCHW.shape[-1], generator.spec.resolution)
     judge = load_features(codes_BND) if features and steps and largest >= LEAST_SIDE else None
-    with torch.enable_grad():
-        goal: _Goal | None = None
+    goal: _Goal | None = None
+    made = 0
+    try:
         for step in range(steps):
             if step == steps - steps // 10:
                 optimiser.param_groups[0]["lr"] = learning_rate / 10
             side = largest if size is None or step >= steps - whole_steps else min(size, largest)
             if goal is None or goal.side != side:
                 goal = _Goal(target_BCHW, side, judge)
-            loss = goal.loss(generator(codes_BND, noise))
-            (codes_BND.grad,) = torch.autograd.grad(loss, codes_BND)
+            with torch.enable_grad():
+                loss = goal.loss(generator(codes_BND, noise))
+                (codes_BND.grad,) = torch.autograd.grad(loss, codes_BND)
             optimiser.step()
+            made = step + 1
             if on_step is not None:
-                on_step(step + 1)
-    return codes_BND.detach()
+                on_step(made, loss.item() / len(codes_BND))
+    except KeyboardInterrupt:
+        if made == steps:
+            raise
+    return codes_BND.detach(), made
 
 
 class _Goal:

@@ -26,7 +26,7 @@ from pixel2style2pixel_cli.jobs.outputs import Draft, refuse_collisions, refuse_
 from pixel2style2pixel_cli.jobs.photographs import Photographs
 from pixel2style2pixel_cli.jobs.place import File, Places
 from pixel2style2pixel_cli.jobs.plan import finished_item
-from pixel2style2pixel_cli.jobs.target import Target, check_single, choose_target, still, still
+from pixel2style2pixel_cli.jobs.target import Target, check_single, choose_target, still
 from pixel2style2pixel_cli.options.paste import PasteOptions
 from pixel2style2pixel_cli.tasks.outcome import as_outcome
 from pixel2style2pixel_cli.variants import SINGLE, Variant

@@ -71,8 +71,8 @@ class TaskOptions:
 
     ``command`` names the task, ``inputs`` and ``inputs_help`` say what it takes, ``examples`` are command lines for its
     help. ``kind`` is what its encoder reads, ``takes_latents`` whether codes may stand for pictures. ``works_with`` is
-    the task that models must do for this one where no card names it. ``stdin``, ``stdout`` and ``on_event`` connect a
-    run to its caller; the other fields are the options of the command.
+    the task that models must do for this one where no card names it, ``together`` whether all inputs make one output.
+    ``stdin``, ``stdout`` and ``on_event`` connect a run to its caller; the other fields are the options of the command.
     """
 
     command: ClassVar[str]
@@ -81,6 +81,7 @@ class TaskOptions:
     inputs_help: ClassVar[str] = "Photographs" + INPUTS_HELP
     takes_latents: ClassVar[bool] = False
     works_with: ClassVar[str] = ""
+    together: ClassVar[bool] = False
     kind: ClassVar[InputKind] = "photo"
 
     out: str | Path | None = declare(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.options.declare import declare
 from pixel2style2pixel_cli.options.task import INPUTS_HELP
-from pixel2style2pixel_cli.tasks.invert import InvertOptions
+from pixel2style2pixel_cli.tasks.optimised import OptimisedOptions
 from pixel2style2pixel_cli.tasks.steps import find_steps, parse_directions, parse_sweep
 from pixel2style2pixel_cli.variants import Variant
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.engine.codes import Codes
     from pixel2style2pixel_cli.engine.engine import Engine
     from pixel2style2pixel_cli.engine.loading import Model
-    from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Source, Task
+    from pixel2style2pixel_cli.tasks.base import RecipeValue, Source, Task
     from pixel2style2pixel_cli.tasks.steps import Step
     from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
@@ -33,7 +33,7 @@ STRENGTH = 2.0  # standard deviations: what is seen at once and keeps the person
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
-class EditOptions(InvertOptions):
+class EditOptions(OptimisedOptions):
     """Options of ``edit``; strengths are in standard deviations of what changes, among random faces."""
 
     command: ClassVar[str] = "edit"
@@ -68,7 +68,7 @@ class EditOptions(InvertOptions):
     def variants(self) -> tuple[Variant, ...]:
         """One picture for each strength of a sweep, else for each random style."""
         if self.sweep is None:
-            return super(InvertOptions, self).variants
+            return super(OptimisedOptions, self).variants
         return tuple(
             Variant(f"strength{value:g}", f"strength {value:g}", {"strength": value}) for value in self.strengths
         )
@@ -85,7 +85,7 @@ class EditOptions(InvertOptions):
 
     def check(self, inputs: Sequence[str]) -> None:
         """Raise UsageError for directions and strengths that cannot be read or do not go together."""
-        super(InvertOptions, self).check(inputs)
+        super(OptimisedOptions, self).check(inputs)
         asked = parse_directions(self.direction)
         if self.sweep is None:
             return
@@ -107,7 +107,7 @@ class EditOptions(InvertOptions):
         return Task(
             preparer=code_preparer(self, model),
             encoder_batch=INPUT_KINDS[self.kind].batch,
-            change=self._found_codes,
+            change=self.found,
             vary=Mover(model, steps, self.strength),
         )
 
@@ -115,25 +115,10 @@ class EditOptions(InvertOptions):
         """The directions with their rows, how far, and how long the codes of photographs are optimised."""
         named = "; ".join(step.label for step in self._steps(installed))
         swept = {} if self.sweep is not None else {"strength": self.strength}
-        return {"optimize": self.optimize, "directions": named, **swept}
+        return {**OptimisedOptions.recipe(self, installed, inputs), "directions": named, **swept}
 
     def _steps(self, installed: InstalledModel) -> tuple[Step, ...]:
         return find_steps(parse_directions(self.direction), self.layers, installed)
-
-    def _found_codes(self, engine: Engine, prepared: Sequence[Prepared], codes: Codes) -> Codes:
-        """Codes of photographs, optimised, and those of latents as they are."""
-        import torch
-
-        from pixel2style2pixel_cli.tasks.latent import given_codes
-
-        photos = [i for i, each in enumerate(prepared) if each.codes is None]
-        found = given_codes(engine, prepared, codes)
-        if not (photos and self.optimize):
-            return found
-        better = self._optimise(engine, [prepared[i] for i in photos], codes[photos])
-        w_plus = found.w_plus.clone() if not found.w_plus.is_inference() else torch.clone(found.w_plus)
-        w_plus[photos] = better.w_plus.to(w_plus)
-        return found.with_w_plus(w_plus)
 
 
 class Mover:

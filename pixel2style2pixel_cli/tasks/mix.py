@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from pixel2style2pixel_cli.errors import InputError, UsageError
+from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.options.declare import OUTPUT, declare
-from pixel2style2pixel_cli.options.task import FaceOptions
+from pixel2style2pixel_cli.tasks.optimised import OptimisedOptions, hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.engine.engine import Engine
     from pixel2style2pixel_cli.engine.loading import Model
     from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Source, Task
-    from pixel2style2pixel_cli.tasks.latent import CodePreparer
     from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
 EXAMPLES = (
@@ -34,7 +33,7 @@ NAME = "{content}_x_{stem}"  # after both inputs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
-class MixOptions(FaceOptions):
+class MixOptions(OptimisedOptions):
     """Options of ``mix``: the first input is the content, the others are styles; without one, ``mix_seed`` draws them.
 
     Photographs and latents alike.
@@ -87,69 +86,48 @@ class MixOptions(FaceOptions):
         """Photographs and latents; each style's rows into the content."""
         from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS
         from pixel2style2pixel_cli.tasks.base import Task
-        from pixel2style2pixel_cli.tasks.latent import code_preparer, given_codes
-        from pixel2style2pixel_cli.tasks.styles import chosen_layers
+        from pixel2style2pixel_cli.tasks.latent import code_preparer
 
         preparer = code_preparer(self, model)
         batch = INPUT_KINDS[self.kind].batch
         if self.samples:
-            return Task(preparer=preparer, encoder_batch=batch, change=given_codes)
-        content = self._read_content(preparer, inputs[0])
-        mixed = RowsOfStyle(content, chosen_layers(self, model.installed), self.mix_alpha)
+            return Task(preparer=preparer, encoder_batch=batch, change=self.found)
+        content = self.read_other(preparer, inputs[0], "the content")
+        mixed = RowsOfStyle(self, content, self.taken(model.installed))
         return Task(preparer=preparer, encoder_batch=batch, change=mixed, content=content)
 
     def recipe(self, installed: InstalledModel, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
         """The content, and which of its rows become the style's; random styles are in the recipe of every task."""
-        from pixel2style2pixel_cli.tasks.styles import chosen_layers
-
+        how_long = OptimisedOptions.recipe(self, installed, inputs)
         if self.samples:
-            return {}
+            return how_long
         return {
-            "content_sha256": _sha256(inputs[0]),
+            **how_long,
+            "content_sha256": hash_of(inputs[0]),
             "mix_alpha": self.mix_alpha,
-            "mix_layers": ",".join(map(str, chosen_layers(self, installed))),
+            "mix_layers": ",".join(map(str, self.taken(installed))),
         }
 
-    def _read_content(self, preparer: CodePreparer, source: Source) -> Prepared:
-        if not isinstance(source, str):
-            return preparer.prepare(source, source.name)[0]
-        path = Path(source)
-        try:
-            photo = preparer.read(path, name=source, max_pixels=self.max_pixels)
-            return preparer.prepare(photo, path.name)[0]
-        except InputError as error:
-            if path.name in error.message:
-                raise
-            raise type(error)(f"the content {source}: {error.message}", error.hint) from error
+    def taken(self, installed: InstalledModel) -> tuple[int, ...]:
+        """The rows taken from a style."""
+        from pixel2style2pixel_cli.tasks.styles import chosen_layers
 
-
-def _sha256(source: Source) -> str | None:
-    """The hash of an input's bytes; None where they cannot be read, which is told when they are to be used."""
-    from pixel2style2pixel_cli.zoo.verify import sha256_file
-
-    if not isinstance(source, str):
-        return source.sha256
-    try:
-        return sha256_file(Path(source))
-    except OSError:
-        return None
+        return chosen_layers(self, installed)
 
 
 class RowsOfStyle:
     """Puts rows of each style into one content, whose code is found once."""
 
-    def __init__(self, content: Prepared, layers: tuple[int, ...], alpha: float) -> None:
-        self.content, self.layers, self.alpha = content, layers, alpha
+    def __init__(self, options: MixOptions, content: Prepared, layers: tuple[int, ...]) -> None:
+        self.options, self.content, self.layers = options, content, layers
         self._codes: Tensor | None = None
 
     def __call__(self, engine: Engine, prepared: Sequence[Prepared], codes: Codes) -> Codes:
         """The content's code, with rows of the codes of these styles."""
         from pixel2style2pixel_cli.engine.mixing import mix_rows
-        from pixel2style2pixel_cli.files.pixels import to_float
-        from pixel2style2pixel_cli.tasks.latent import given_codes
 
         if self._codes is None:
-            encoded = engine.encode(to_float([self.content.crop]))
-            self._codes = given_codes(engine, [self.content], encoded).w_plus
-        styles = given_codes(engine, prepared, codes).w_plus
-        return codes.with_w_plus(mix_rows(self._codes.expand_as(styles), styles, self.layers, self.alpha))
+            self._codes = self.options.codes_of(engine, [self.content])
+        styles = self.options.found(engine, prepared, codes)
+        rows = mix_rows(self._codes.expand_as(styles.w_plus), styles.w_plus, self.layers, self.options.mix_alpha)
+        return styles.with_w_plus(rows)

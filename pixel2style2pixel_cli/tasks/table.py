@@ -40,6 +40,17 @@ TASKS = {
         "Change one thing about each face, such as smile, age or pose, by moving its code along a direction.",
         trained=False,
     ),
+    "transfer": Row(
+        "TransferOptions",
+        "Draw CONTENT in the style of each STYLE: the first rows of the one, the others of the other.",
+        trained=False,
+    ),
+    "morph": Row(
+        "MorphOptions", "Draw the way from one face to the next, as an animation or as frames.", trained=False
+    ),
+    "expression": Row(
+        "ExpressionOptions", "Give TARGET what tells EXPRESSIVE from NEUTRAL, such as a smile.", trained=False
+    ),
     "embed": Row(
         "EmbedOptions",
         "Find the code of each picture by optimisation alone, slower and nearer than an encoder (Image2StyleGAN).",
