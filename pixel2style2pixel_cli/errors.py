@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import reprlib
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, Protocol
+
+SHOWN = 80  # characters of a wrong value that are repeated
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong = 3, SHOWN, SHOWN, SHOWN
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = _SHORT.maxset = 20
 
 
 class P2S2PError(Exception):
@@ -13,9 +20,9 @@ class P2S2PError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        # a file's name or content that is repeated must not move a terminal's cursor, nor take two lines
+        self.message, self.hint = clean(message), clean(hint)
+        super().__init__(self.message)
 
 
 class UsageError(P2S2PError):
@@ -93,6 +100,23 @@ def in_one_line(text: object) -> str:
     """Foreign text as part of a message: its first line, without control characters, not too long."""
     lines = str(text).splitlines()
     return "".join(c for c in (lines[0] if lines else "") if c.isprintable()).strip()[:200]
+
+
+def clean(text: str) -> str:
+    """Text as one line that any terminal shows as it is: lines are joined, control characters become escapes."""
+    lines = text.splitlines()
+    joined = " ".join(part.strip() for part in lines) if len(lines) > 1 else text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in joined)
+
+
+def shown_value(value: object) -> str:
+    """A wrong value as part of a message, cut where it is long."""
+    try:
+        # no more than the first values: a list may hold another one twice, and that a third one twice
+        shown = repr(value[: SHOWN + 1]) if isinstance(value, str) else _SHORT.repr(value)
+    except Exception:  # a number of thousands of digits, or an object that cannot be shown
+        shown = f"a value of type {type(value).__name__}"
+    return shown if len(shown) <= SHOWN else shown[:SHOWN] + "..."
 
 
 class Shaped(Protocol):

@@ -9,11 +9,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
-
-def clean(text: str) -> str:
-    """One printable line: control characters become escapes, so no file name can move the cursor."""
-    joined = " ".join(part.strip() for part in text.splitlines()) if "\n" in text else text
-    return "".join(c if c.isprintable() or c == " " else c.encode("unicode_escape").decode("ascii") for c in joined)
+from pixel2style2pixel_cli.errors import clean
 
 
 def duration(seconds: float) -> str:

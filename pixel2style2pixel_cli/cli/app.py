@@ -16,13 +16,12 @@ from pixel2style2pixel_cli.cli.group import App, Later
 from pixel2style2pixel_cli.cli.machine import machine_error
 from pixel2style2pixel_cli.cli.registry import COMMANDS, specs_of
 from pixel2style2pixel_cli.cli.usage import usage_error
-from pixel2style2pixel_cli.errors import P2S2PError
+from pixel2style2pixel_cli.errors import P2S2PError, clean
 from pixel2style2pixel_cli.output import Output
 from pixel2style2pixel_cli.output.raw import LibraryLines
 from pixel2style2pixel_cli.output.streams import open_standard_streams
 from pixel2style2pixel_cli.tasks.table import TASKS
 from pixel2style2pixel_cli.version import __version__
-from pixel2style2pixel_cli.wording import clean
 
 PROGRAM = "p2s2p"
 INTERRUPTED = 130

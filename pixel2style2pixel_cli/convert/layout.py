@@ -12,7 +12,7 @@ from pixel2style2pixel_cli.convert.nvidia import looks_like_nvidia, nvidia_to_ro
 from pixel2style2pixel_cli.convert.nvidia_pickle import NETWORK
 from pixel2style2pixel_cli.convert.psp import Converted, convert_psp
 from pixel2style2pixel_cli.convert.rosinality import convert_generator, looks_like_generator
-from pixel2style2pixel_cli.errors import IntegrityError, UsageError
+from pixel2style2pixel_cli.errors import SHOWN, IntegrityError, UsageError, in_one_line
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
 
 Layout = Literal["psp", "rosinality", "rosinality-bare", "nvidia", "nvidia-bare", "recogniser"]
@@ -34,7 +34,7 @@ def detect_layout(checkpoint: object) -> Layout:
         return "nvidia-bare"
     if looks_like_recogniser(keys):
         return "recogniser"
-    shown = ", ".join(list(keys)[:5]) if keys else type(checkpoint).__name__
+    shown = ", ".join(in_one_line(key)[:SHOWN] for key in list(keys)[:5]) if keys else type(checkpoint).__name__
     raise IntegrityError(
         f"the file holds {shown or 'nothing'}{', ...' if len(keys) > 5 else ''}, which is no layout this program knows",
         "known: pSp and e4e checkpoints, StyleGAN2 generators of the PyTorch port and of NVIDIA's ADA code",
@@ -49,7 +49,7 @@ def convert_checkpoint(checkpoint: object, on_event: OnEvent = ignore_event) -> 
         raise IntegrityError(f"the file cannot be converted: {error.message}", "name another file") from error
     except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         # Names of a known layout over tensors of any shape and type lead anywhere; none of it is a bug of ours.
-        what = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        what = in_one_line(error) or type(error).__name__
         raise IntegrityError(f"the file cannot be converted: {what}", "name another file") from error
 
 

@@ -9,11 +9,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.errors import IntegrityError
+from pixel2style2pixel_cli.errors import SHOWN, IntegrityError, in_one_line
 from pixel2style2pixel_cli.networks.layers import BLUR_TAPS
+from pixel2style2pixel_cli.weights.read import SHOWN_NAMES, some_names
 
 Reshape = Literal["same", "drop_first", "add_first", "flatten", "column"]
-SHOWN_NAMES = 3
 COUNTER = "num_batches_tracked"
 
 
@@ -88,7 +88,11 @@ def tensor_state(value: object, what: str) -> dict[str, Tensor]:
     """A mapping of names to tensors, or IntegrityError naming what else is in it."""
     if not isinstance(value, dict):
         raise IntegrityError(f"{what} is {type(value).__name__}, expected tensors by name", "name another file")
-    other = [f"{key} ({type(item).__name__})" for key, item in value.items() if not isinstance(item, Tensor)]
+    other = [
+        f"{in_one_line(key)[:SHOWN]} ({type(item).__name__})"
+        for key, item in value.items()
+        if not isinstance(item, Tensor)
+    ]
     if other or not value:
         listed = ", ".join(other[:SHOWN_NAMES]) or "nothing"
         raise IntegrityError(f"{what} holds {listed}, expected tensors by name", "name another file")
@@ -113,16 +117,11 @@ def fit(module: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
 def _check_names(found: set[str], expected: set[str], what: str) -> None:
     missing, extra = sorted(expected - found), sorted(found - expected)
     if missing or extra:
-        parts = [f"lacks {_some(missing)}"] if missing else []
-        parts += [f"has {_some(extra)} too many"] if extra else []
+        parts = [f"lacks {some_names(missing)}"] if missing else []
+        parts += [f"has {some_names(extra)} too many"] if extra else []
         raise IntegrityError(
             f"{what} {' and '.join(parts)}", "the file belongs to another model or another version of it"
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:SHOWN_NAMES])
-    return f"{len(names)} tensors ({shown}{', ...' if len(names) > SHOWN_NAMES else ''})"
 
 
 def _head(tensor: Tensor) -> str:

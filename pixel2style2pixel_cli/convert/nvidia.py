@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pixel2style2pixel_cli.convert.names import check_blur
 from pixel2style2pixel_cli.errors import IntegrityError
+from pixel2style2pixel_cli.weights.read import some_names
 
 BLUR_SUFFIX = "resample_filter"
 IGNORED = {"mapping.w_avg_beta"}
@@ -31,7 +32,7 @@ def nvidia_to_rosinality(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor]
     converted: dict[str, Tensor] = {}
     unknown: list[str] = []
     for key, tensor in state.items():
-        name = _rosinality_name(key)
+        name = rosinality_name(key)
         if key.endswith(BLUR_SUFFIX):
             check_blur(key, tensor, 1.0)  # NVIDIA multiplies by the gain when it filters, the port when it stores
             if name is not None:
@@ -41,14 +42,14 @@ def nvidia_to_rosinality(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor]
         elif key != "mapping.w_avg" and key not in IGNORED:
             unknown.append(key)
     if unknown or "mapping.w_avg" not in state:
-        found = f"{len(unknown)} unknown tensors ({', '.join(unknown[:3])})" if unknown else "no mapping.w_avg"
+        found = some_names(unknown, "unknown tensor") if unknown else "no mapping.w_avg"
         raise IntegrityError(
             f"this NVIDIA generator has {found}", "only StyleGAN2 and StyleGAN2-ADA generators can be converted"
         )
     return converted, state["mapping.w_avg"]
 
 
-def _rosinality_name(key: str) -> str | None:
+def rosinality_name(key: str) -> str | None:
     """The port's name of one tensor; None where it has no place there."""
     if match := re.fullmatch(r"mapping\.fc(\d+)\.(weight|bias)", key):
         return f"style.{int(match[1]) + 1}.{match[2]}"

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pixel2style2pixel_cli.errors import IntegrityError
+from pixel2style2pixel_cli.errors import SHOWN, IntegrityError, in_one_line
 
 PERSISTENT_OBJECT = "torch_utils.persistence._reconstruct_persistent_obj"
 NETWORK = "G_ema"  # the averaged generator, the only network used
@@ -44,13 +44,15 @@ def load_nvidia_pickle(path: Path) -> dict[str, object]:
         raise
     except Exception as error:
         # A hostile pickle can raise anything from inside the tensor builders; none of it is a bug of ours.
-        raise IntegrityError(f"{path} is damaged or truncated: {error}", "fetch the file again") from error
+        raise IntegrityError(f"{path} is damaged or truncated: {in_one_line(error)}", "fetch the file again") from error
 
 
 def _contents(loaded: object, path: Path) -> dict[str, object]:
     network = loaded.get(NETWORK) if isinstance(loaded, dict) else None
     if not isinstance(network, Record):
-        found = ", ".join(map(str, loaded)) if isinstance(loaded, dict) else type(loaded).__name__
+        found = (
+            ", ".join(in_one_line(key)[:SHOWN] for key in loaded) if isinstance(loaded, dict) else type(loaded).__name__
+        )
         raise IntegrityError(f"{path} holds {found}, expected a network pickle with {NETWORK}", "name another file")
     parts = list(_modules(network, "", set()))
     state = {prefix + name: tensor for prefix, record in parts for name, tensor in _tensors(record)}
@@ -109,7 +111,7 @@ class _InertUnpickler(pickle.Unpickler):
         full = f"{module.replace('__builtin__', 'builtins')}.{name}"
         if full not in self.known:
             raise IntegrityError(
-                f"{self.path} is a pickle that asks for {full}, which no network needs",
+                f"{self.path} is a pickle that asks for {in_one_line(full)}, which no network needs",
                 "the file was not run; ask its author for a state dict or safetensors file",
             )
         return self.known[full]
@@ -118,7 +120,8 @@ class _InertUnpickler(pickle.Unpickler):
 def _record(meta: object) -> Record:
     if not isinstance(meta, dict) or not isinstance(meta.get("state"), dict):
         raise ValueError("a module without a state")
-    return Record(str(meta.get("class_name")), dict(meta["state"]))
+    name = meta.get("class_name")
+    return Record(name if isinstance(name, str) else "", dict(meta["state"]))
 
 
 def _storage(data: object) -> torch.UntypedStorage | torch.storage.TypedStorage:

@@ -12,7 +12,7 @@ from torch import Tensor
 from pixel2style2pixel_cli.convert.irse import batch_norm_rows, linear_rows, trunk_rows, trunk_sizes
 from pixel2style2pixel_cli.convert.names import Row, component, fit, rename, tensor_state
 from pixel2style2pixel_cli.convert.rosinality import convert_generator
-from pixel2style2pixel_cli.errors import IntegrityError
+from pixel2style2pixel_cli.errors import IntegrityError, shown_value
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
 from pixel2style2pixel_cli.networks.families import ENCODER_FAMILIES
 from pixel2style2pixel_cli.networks.registry import build_encoder
@@ -47,7 +47,9 @@ def convert_psp(checkpoint: Mapping[str, object], on_event: OnEvent = ignore_eve
         raise IntegrityError(f"latent_avg is {type(average).__name__}, expected a tensor", "name another file")
     stray = [key for key in state if not key.startswith(("encoder.", "decoder."))]
     if stray:
-        raise IntegrityError(f"state_dict holds {stray[0]}, expected encoder.* and decoder.* only", "name another file")
+        raise IntegrityError(
+            f"state_dict holds {shown_value(stray[0])}, expected encoder.* and decoder.* only", "name another file"
+        )
     generator_spec, generator = convert_generator(component(state, "decoder."), average, on_event)
     _check_resolution(options, generator_spec)
     encoder_spec, encoder = convert_encoder(component(state, "encoder."), kind, generator_spec)
@@ -87,7 +89,8 @@ def encoder_kind(options: Mapping[str, object]) -> EncoderKind:
         )
     if name not in KINDS:
         raise IntegrityError(
-            f"the encoder is a {name}, expected one of {', '.join(KINDS)}", "this kind cannot be converted yet"
+            f"the encoder is {shown_value(name)}, expected one of {', '.join(KINDS)}",
+            "this kind cannot be converted yet",
         )
     return KINDS[name]
 
@@ -96,7 +99,8 @@ def _check_resolution(options: Mapping[str, object], spec: GeneratorSpec) -> Non
     said = options.get("output_size", options.get("stylegan_size", spec.resolution))
     if said != spec.resolution:
         raise IntegrityError(
-            f"opts speaks of {said} px, the generator draws {spec.resolution} px", "the file contradicts itself"
+            f"opts speaks of {shown_value(said)} px, the generator draws {spec.resolution} px",
+            "the file contradicts itself",
         )
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import io
 import pickle
-import pickletools
 import re
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import torch
 
 from pixel2style2pixel_cli.convert.nvidia_pickle import PERSISTENT_OBJECT, load_nvidia_pickle
-from pixel2style2pixel_cli.errors import IntegrityError, MissingError
+from pixel2style2pixel_cli.convert.pickle_scan import scan_pickles
+from pixel2style2pixel_cli.errors import SHOWN, IntegrityError, MissingError, in_one_line
 from pixel2style2pixel_cli.zoo.verify import stand_in
 
 FileKind = Literal["zip", "legacy", "pickle"]
@@ -27,7 +26,8 @@ LEGACY_PICKLES = 5  # magic, protocol, system, the object, the storage keys; raw
 NOT_WEIGHTS = "fetch the file again; compare its size with the one on the download page"
 # Tensors may share their numbers, as the rows of an average code do; far beyond that a file means harm.
 SPREAD_BYTES = 64 << 20
-MOST_LEVELS, MOST_ENTRIES = 4, 100_000
+MOST_ENTRIES = 100_000
+SHOWN_GLOBALS = 12
 CODE_INSIDE = "the file was not opened; ask its author for a state dict or safetensors file"
 
 # Names that torch's own weights-only reader takes; used for listing the others, never for deciding what may run.
@@ -55,18 +55,9 @@ def load_checkpoint(path: Path) -> object:
     try:
         with torch.serialization.safe_globals([argparse.Namespace] if names else []):
             loaded: object = torch.load(path, map_location="cpu", weights_only=True, mmap=kind == "zip")
-    except (
-        RuntimeError,
-        EOFError,
-        OSError,
-        KeyError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        pickle.UnpicklingError,
-    ) as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise IntegrityError(f"{path} is damaged or truncated: {first_line}", NOT_WEIGHTS) from error
+    except Exception as error:  # a damaged pickle can raise anything from inside torch; none of it is a bug of ours
+        reason = in_one_line(error) or type(error).__name__
+        raise IntegrityError(f"{path} is damaged or truncated: {reason}", NOT_WEIGHTS) from error
     if names and not (isinstance(loaded, dict) and "g_ema" in loaded):
         # Only the StyleGAN2 trainer stores its options as a Namespace; elsewhere one is a sign of another layout.
         raise refused(path, names)
@@ -76,15 +67,19 @@ def load_checkpoint(path: Path) -> object:
 
 def _require_plausible(loaded: object, path: Path) -> None:
     """Raise IntegrityError for tensors that claim far more numbers than the file can hold."""
-    size, claimed, waiting, depth = path.stat().st_size, 0, [loaded], 0
-    while waiting and depth < MOST_LEVELS:
-        inner = [item for group in waiting if isinstance(group, dict) for item in group.values()]
-        claimed += sum(item.numel() * item.element_size() for item in inner if isinstance(item, torch.Tensor))
-        waiting, depth = inner, depth + 1
-        if claimed > 2 * size + SPREAD_BYTES or len(inner) > MOST_ENTRIES:
+    size, claimed, entries, waiting, seen = path.stat().st_size, 0, 0, [loaded], set[int]()
+    while waiting:
+        group = waiting.pop()
+        if not isinstance(group, dict) or id(group) in seen:  # a group may be in itself
+            continue
+        seen.add(id(group))
+        entries += len(group)
+        claimed += sum(item.numel() * item.element_size() for item in group.values() if isinstance(item, torch.Tensor))
+        if claimed > 2 * size + SPREAD_BYTES or entries > MOST_ENTRIES:
             raise IntegrityError(
                 f"{path} has {size} bytes, and its tensors claim {claimed}: no network is stored so", NOT_WEIGHTS
             )
+        waiting += group.values()
 
 
 def file_kind(path: Path) -> FileKind:
@@ -127,14 +122,18 @@ def unsafe_globals(path: Path, kind: FileKind) -> list[str]:
             with zipfile.ZipFile(path) as archive:
                 _require_whole(archive, path)
                 pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
-                names = set().union(*(_pickle_globals(io.BytesIO(archive.read(name)), 1) for name in pickles))
+                names = set[str]()
+                for name in pickles:
+                    names |= scan_pickles(io.BytesIO(archive.read(name)), 1, f"{path}")[0]
         except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
-            raise IntegrityError(f"{path} is damaged: {error}", NOT_WEIGHTS) from error
+            raise IntegrityError(f"{path} is damaged: {in_one_line(error)}", NOT_WEIGHTS) from error
         if not pickles:
             raise IntegrityError(f"{path} is a zip archive without weights in it", "name a .pt, .pth or .pkl file")
     else:
         with path.open("rb") as stream:
-            names = _pickle_globals(stream, LEGACY_PICKLES if kind == "legacy" else 1)
+            names, whole = scan_pickles(stream, LEGACY_PICKLES if kind == "legacy" else 1, f"{path}")
+        if kind == "pickle" and not whole:
+            raise IntegrityError(f"{path} is damaged or truncated: its pickle is not whole", NOT_WEIGHTS)
     return sorted(name for name in names if kind == "pickle" or not _PLAIN.fullmatch(name))
 
 
@@ -147,43 +146,8 @@ def _require_whole(archive: zipfile.ZipFile, path: Path) -> None:
         raise IntegrityError(f"{path} is damaged: the checksum of {damaged} is not the stored one", NOT_WEIGHTS)
 
 
-def _pickle_globals(stream: IO[bytes], pickles: int) -> set[str]:
-    """Names that the next ``pickles`` pickles of a stream look up; a broken pickle gives those up to the break."""
-    names: set[str] = set()
-    for _ in range(pickles):
-        try:
-            names.update(_globals_of(pickletools.genops(stream)))
-        except (ValueError, EOFError):
-            break
-    return names
-
-
-def _globals_of(operations: Iterator[tuple[pickletools.OpcodeInfo, object, int | None]]) -> Iterator[str]:
-    """Follow the texts on the stack of one pickle, since the newer opcode takes module and name from there."""
-    texts: list[str] = []
-    memo: dict[int, str] = {}
-    memoised = 0
-    for opcode, argument, _ in operations:
-        name = opcode.name
-        if name in ("GLOBAL", "INST"):
-            yield str(argument).replace(" ", ".", 1)
-            texts.append("")
-        elif name == "STACK_GLOBAL":
-            yield ".".join(texts[-2:])
-            texts.append("")
-        elif name == "MEMOIZE":
-            memo[memoised] = texts[-1] if texts else ""
-            memoised += 1
-        elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
-            memo[int(str(argument))] = texts[-1] if texts else ""
-        elif name in ("GET", "BINGET", "LONG_BINGET"):
-            texts.append(memo.get(int(str(argument)), ""))
-        elif name not in ("PROTO", "FRAME", "STOP"):
-            texts.append(argument if isinstance(argument, str) else "")
-        del texts[:-2]
-
-
 def refused(path: Path, names: list[str]) -> IntegrityError:
     """The error for a pickle that would have to run code."""
-    listed = ", ".join(names) or "nothing this program knows"
+    shown = ", ".join(in_one_line(name)[:SHOWN] for name in names[:SHOWN_GLOBALS])
+    listed = f"{shown}{', ...' if len(names) > SHOWN_GLOBALS else ''}" or "nothing this program knows"
     return IntegrityError(f"{path} is a pickle that needs more than tensors: {listed}", CODE_INSIDE)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixel2style2pixel_cli.errors import IntegrityError, MissingError, check_shape
+from pixel2style2pixel_cli.errors import IntegrityError, MissingError, check_shape, in_one_line
 from pixel2style2pixel_cli.face.detect import Face, best_first
 
 # Longest side that is searched, before upsampling: half a second for 1500 x 1125 on one core. With one upsampling a
@@ -120,6 +120,6 @@ def _load_predictor(landmarks: Path) -> Any:
         return dlib.shape_predictor(str(landmarks))
     except RuntimeError as error:
         raise IntegrityError(
-            f"{landmarks.name} is not a 68-point landmark model: {error}",
+            f"{landmarks.name} is not a 68-point landmark model: {in_one_line(error)}",
             "pip install --force-reinstall face_recognition_models",
         ) from error

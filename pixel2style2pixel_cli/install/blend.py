@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pixel2style2pixel_cli.engine.loading import locate_generator
-from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.errors import UsageError, clean
 from pixel2style2pixel_cli.install.blend_layers import blend_generators
 from pixel2style2pixel_cli.install.own_card import FREE_LICENCE, generator_card
 from pixel2style2pixel_cli.install.store import Origin, Part, check_name, install
@@ -20,7 +20,6 @@ from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.weights.digest import require_digest
 from pixel2style2pixel_cli.weights.header import read_weight_header
 from pixel2style2pixel_cli.weights.read import materialise, read_tensors
-from pixel2style2pixel_cli.wording import clean
 from pixel2style2pixel_cli.zoo.card_text import card_text
 from pixel2style2pixel_cli.zoo.cards import Card
 from pixel2style2pixel_cli.zoo.choose import installed_models

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.errors import IntegrityError, MissingError
+from pixel2style2pixel_cli.errors import IntegrityError, MissingError, in_one_line
 
 Trunk = Literal["alex", "vgg"]
 
@@ -66,7 +66,7 @@ def _build(trunk: Trunk) -> nn.Module:
         except PackageNotFoundError:
             found = f"torch {version('torch')}, no torchvision"
         raise MissingError(
-            f"the package lpips cannot be imported with {found}: {error}",
+            f"the package lpips cannot be imported with {found}: {in_one_line(error)}",
             "install torch and torchvision of matching versions, or train without LPIPS: --set losses.lpips=0",
         ) from error
     with warnings.catch_warnings():
@@ -88,5 +88,5 @@ def _fill_trunk(network: nn.Module, state: dict[str, Tensor], path: Path) -> Non
         target.load_state_dict({ours: state[theirs] for ours, theirs in wanted.items()}, strict=True)
     except RuntimeError as error:
         raise IntegrityError(
-            f"the layers in {path} have other sizes than expected: {error}", "name another file"
+            f"the layers in {path} have other sizes than expected: {in_one_line(error)}", "name another file"
         ) from error

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from pixel2style2pixel_cli.errors import ShapeError, UsageError
+from pixel2style2pixel_cli.errors import ShapeError, UsageError, shown_value
+from pixel2style2pixel_cli.networks.specs import MOST_WIDTH
 
 # Heads halve a map until it has this side, or less than twice it; each place of the last map is one verdict on a patch.
 PATCH_SIDE = 8
@@ -29,8 +30,14 @@ class ProjectedSpec:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.width < 1:
-            raise UsageError(f"projected.width is {self.width}, expected 1 or more")
+        if not 1 <= self.width <= MOST_WIDTH:
+            raise UsageError(
+                f"projected.width is {shown_value(self.width)}, expected 1 to {MOST_WIDTH}", "set projected.width"
+            )
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(
+                f"projected.seed is {shown_value(self.seed)}, expected 0 to {2**63 - 1}", "set projected.seed"
+            )
 
 
 class ProjectedHeads(nn.Module):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
-from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.errors import SHOWN, UsageError, in_one_line, shown_value
 from pixel2style2pixel_cli.networks.families import ENCODER_FAMILIES
 
 EncoderKind: TypeAlias = str  # a key of ENCODER_FAMILIES
@@ -43,7 +43,7 @@ class EncoderSpec:
 
     def __post_init__(self) -> None:
         if self.kind not in ENCODER_FAMILIES:
-            raise UsageError(f"unknown encoder kind {self.kind!r}", f"known: {', '.join(ENCODER_FAMILIES)}")
+            raise UsageError(f"unknown encoder kind {shown_value(self.kind)}", f"known: {', '.join(ENCODER_FAMILIES)}")
         if len(self.units) != 4 or len(self.widths) != 4:
             raise UsageError("an encoder has four stages: give four units and four widths")
         _check_side("encoder input size", self.input_size, 32)
@@ -140,13 +140,13 @@ def read_spec(kind: type[S], table: Mapping[str, object], where: str) -> S:
     that no network has.
     """
     hints, wanted = get_type_hints(kind), {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    problems = [f"{key} is not a known key" for key in table if key not in wanted]
+    problems = [f"{in_one_line(key)[:SHOWN]} is not a known key" for key in table if key not in wanted]
     values: dict[str, object] = {}
     for name, field in wanted.items():
         if name in table:
             values[name] = tuple(found) if isinstance(found := table[name], list) else found
             if not _fits(values[name], hints[name]):
-                problems.append(f"{name} is {found!r}, expected {_described(hints[name])}")
+                problems.append(f"{name} is {shown_value(found)}, expected {_described(hints[name])}")
         elif field.default is dataclasses.MISSING:
             problems.append(f"{name} is missing")
     if problems:
@@ -174,11 +174,11 @@ def _described(hint: object) -> str:
 
 def _check_side(what: str, value: int, least: int) -> None:
     if not least <= value <= MOST_PIXELS or value & (value - 1):
-        raise UsageError(f"{what} is {value}, expected a power of two from {least} to {MOST_PIXELS}")
+        raise UsageError(f"{what} is {shown_value(value)}, expected a power of two from {least} to {MOST_PIXELS}")
 
 
 def _check_sizes(what: str, most: int, *values: int) -> None:
-    wrong = [str(value) for value in values if not 1 <= value <= most]
+    wrong = [shown_value(value) for value in values if not 1 <= value <= most]
     if wrong:
         raise UsageError(f"{what} of {', '.join(wrong)}, expected 1 to {most}")
 

@@ -13,10 +13,9 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pixel2style2pixel_cli.config import FALSE, TRUE
+from pixel2style2pixel_cli.errors import shown_value
 
 Base = Literal["flag", "whole", "number", "text", "choice"]
-
-SHOWN = 80  # characters of a wrong value that are repeated
 
 _WHOLE = re.compile(r"[+-]?\d{1,4000}", re.ASCII)
 _BASES: dict[Any, Base] = {bool: "flag", int: "whole", float: "number", str: "text", Path: "text"}
@@ -26,8 +25,7 @@ class Unexpected(ValueError):
     """A value that an option does not take: the value, and in words what the option does take."""
 
     def __init__(self, value: object, expected: str) -> None:
-        shown = repr(value)
-        super().__init__(f"is {shown if len(shown) <= SHOWN else shown[:SHOWN] + '...'}, expected {expected}")
+        super().__init__(f"is {shown_value(value)}, expected {expected}")
         self.value, self.expected = value, expected
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TextIO, cast
 
-from pixel2style2pixel_cli.errors import P2S2PError
+from pixel2style2pixel_cli.errors import P2S2PError, clean
 from pixel2style2pixel_cli.events import (
     Event,
     ImageDone,
@@ -26,7 +26,7 @@ from pixel2style2pixel_cli.events import (
 from pixel2style2pixel_cli.output.progress import NARROW, Tracker, new_bar
 from pixel2style2pixel_cli.output.streams import Messages, Results
 from pixel2style2pixel_cli.output.summary import Style, summary_parts
-from pixel2style2pixel_cli.wording import aligned, clean, duration, file_size, json_text, record_lines
+from pixel2style2pixel_cli.wording import aligned, duration, file_size, json_text, record_lines
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pixel2style2pixel_cli.errors import clean
 from pixel2style2pixel_cli.events import Phase, PhaseName, Progress
-from pixel2style2pixel_cli.wording import clean, duration, share
+from pixel2style2pixel_cli.wording import duration, share
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -12,6 +12,7 @@ from pixel2style2pixel_cli.errors import (
     OutputError,
     P2S2PError,
     UsageError,
+    in_one_line,
 )
 
 # These are about the run, not about the input that met them first: the next one would meet them again.
@@ -45,4 +46,4 @@ def as_outcome(error: Exception, label: str) -> P2S2PError:
         return UnforeseenError(
             f"not enough memory for {label}", "make the picture smaller, or free some memory", details
         )
-    return UnforeseenError(f"unexpected {type(error).__name__} with {label}: {error}", REPORT, details)
+    return UnforeseenError(f"unexpected {type(error).__name__} with {label}: {in_one_line(error)}", REPORT, details)

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.errors import IntegrityError, UsageError
+from pixel2style2pixel_cli.errors import IntegrityError, UsageError, in_one_line
 from pixel2style2pixel_cli.files.atomic import write_atomic
 
 FILE = "checkpoint.safetensors"
@@ -114,7 +114,7 @@ def load_module(path: Path, name: str, module: nn.Module, state: Mapping[str, Te
         module.load_state_dict(_with_average(module, state))
     except RuntimeError as error:
         raise UsageError(
-            f"the {name} of {path} has other sizes: {error}", "start from a run with the same specs"
+            f"the {name} of {path} has other sizes: {in_one_line(error)}", "start from a run with the same specs"
         ) from error
 
 
@@ -123,7 +123,7 @@ def _read_metadata(path: Path) -> dict[str, str]:
         with safe_open(path, framework="pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
     except (OSError, SafetensorError) as error:
-        raise IntegrityError(f"{path} cannot be read: {error}", "choose another run") from error
+        raise IntegrityError(f"{path} cannot be read: {in_one_line(error)}", "choose another run") from error
     return metadata
 
 

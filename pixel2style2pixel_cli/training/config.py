@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import tomllib
 import types
 import typing
@@ -13,13 +14,18 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.errors import SHOWN, UsageError, in_one_line, shown_value
 from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS, InputKind
 from pixel2style2pixel_cli.networks.specs import DiscriminatorSpec, EncoderSpec, GeneratorSpec
 from pixel2style2pixel_cli.training.encoder_losses import EncoderLosses
-from pixel2style2pixel_cli.training.limits import check_least
+from pixel2style2pixel_cli.training.limits import BELOW_ONE, MOST, check_numbers
+
+LARGEST_FILE = 1_000_000  # bytes
+MOST_ITEMS = 64  # of a list
 
 T = TypeVar("T")
+
+_KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text", tuple: "a list"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,11 +50,10 @@ class RunConfig:
     flip: bool = True
 
     def __post_init__(self) -> None:
-        check_least("run", 0, held_out=self.held_out, snapshot_every=self.snapshot_every)
-        check_least(
-            "run", 1, steps=self.steps, batch=self.batch, log_every=self.log_every, sample_every=self.sample_every,
-            checkpoint_every=self.checkpoint_every, validate_every=self.validate_every,
-            validate_pictures=self.validate_pictures,
+        from_one = (1, MOST)
+        check_numbers(
+            "run", self, steps=from_one, batch=from_one, log_every=from_one, sample_every=from_one,
+            checkpoint_every=from_one, validate_every=from_one, validate_pictures=from_one,
         )  # fmt: skip
 
 
@@ -81,11 +86,13 @@ class GeneratorLosses:
     style_mixing: float = 0.9
 
     def __post_init__(self) -> None:
-        check_least("losses", 1, r1_every=self.r1_every, path_every=self.path_every)
-        if not 0 < self.sample_share <= 1:
-            raise UsageError(f"losses.sample_share is {self.sample_share}, expected more than 0 and at most 1")
-        if not 0 <= self.cartoon <= 1:
-            raise UsageError(f"losses.cartoon is {self.cartoon}, expected 0 to 1")
+        share = (0, 1)
+        check_numbers(
+            "losses", self, r1_every=(1, MOST), path_every=(1, MOST), cartoon=share, w_plus_share=share,
+            style_mixing=share, sample_share=share,
+        )  # fmt: skip
+        if not self.sample_share:
+            raise UsageError("losses.sample_share is 0, expected more than 0 and at most 1", "set it to 1, the default")
         if self.cartoon and self.w_plus_share < 1:
             raise UsageError("losses.cartoon is for codes in W+ alone", "set losses.w_plus_share=1")
 
@@ -108,8 +115,8 @@ class Rates:
     ema_images: float = 10_000.0
 
     def __post_init__(self) -> None:
-        check_least("rates", 1, ema_images=self.ema_images)
-        check_least("rates", 0, warm_up=self.warm_up, fall_from=self.fall_from)
+        memory = (0, BELOW_ONE)
+        check_numbers("rates", self, ema_images=(1, MOST), fall_from=(0, 1), beta1=memory, beta2=memory)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,6 +134,9 @@ class MappingFit:
     sliced: float = 0.0
     directions: int = 256
 
+    def __post_init__(self) -> None:
+        check_numbers("mapping", self, steps=(1, MOST), batch=(2, MOST), directions=(1, MOST))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AdaptiveAugmentation:
@@ -141,8 +151,7 @@ class AdaptiveAugmentation:
     every: int = 4
 
     def __post_init__(self) -> None:
-        check_least("ada", 1, images=self.images, every=self.every)
-        check_least("ada", -1, target=self.target)
+        check_numbers("ada", self, images=(1, MOST), every=(1, MOST), target=(-1, 1))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,9 +205,10 @@ class Augmentation:
     shift: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, strength in dataclasses.asdict(self).items():
-            if not 0 <= strength <= 1:
-                raise UsageError(f"augmentation.{name} is {strength}, expected 0 to 1")
+        strength = (0, 1)
+        check_numbers(
+            "augmentation", self, colour=strength, blur=strength, noise=strength, jpeg=strength, shift=strength
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -211,7 +221,7 @@ class EncoderRates:
     ema_images: float = 0.0
 
     def __post_init__(self) -> None:
-        check_least("rates", 0, warm_up=self.warm_up, fall_from=self.fall_from, ema_images=self.ema_images)
+        check_numbers("rates", self, fall_from=(0, 1))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -275,9 +285,16 @@ def read_table(kind: Literal["generator", "encoder"], name: str, overrides: dict
     if not source.is_file():
         raise UsageError(f"no preset or configuration file {name}", f"presets: {', '.join(known)}; or a .toml file")
     try:
-        table = tomllib.loads(source.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{name} is not valid TOML: {error}") from error
+        if isinstance(source, Path) and source.stat().st_size > LARGEST_FILE:
+            raise UsageError(f"{name} is larger than any file of settings", f"presets: {', '.join(known)}")
+        table = tomllib.loads(source.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror}", "check the file") from error
+    except (ValueError, RecursionError) as error:  # besides TOML's own errors: numbers and nesting without end
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else in_one_line(error)
+        raise UsageError(
+            f"{name} is not valid TOML: {reason}", "write sections and values: [run] then batch = 8"
+        ) from error
     for key, value in overrides.items():
         section, _, leaf = key.partition(".")
         if not leaf or not isinstance(table.setdefault(section, {}), dict):
@@ -314,20 +331,23 @@ def _flat(table: dict[str, Any], where: str = "") -> dict[str, Any]:
 
 
 def _build(cls: type[Any], table: dict[str, Any], where: str, problems: list[str]) -> Any:
+    """A dataclass from its table, None where something in it is wrong."""
     hints = typing.get_type_hints(cls)
     known = {f.name: f for f in dataclasses.fields(cls)}
-    problems += [f"unknown key {where}{key}" for key in table if key not in known]
+    found = [f"unknown key {where}{in_one_line(key)[:SHOWN]}" for key in table if key not in known]
     arguments: dict[str, Any] = {}
     for name, item in known.items():
         if name not in table:
             if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-                problems.append(f"missing key {where}{name}")
+                found.append(f"missing key {where}{name}")
             continue
-        arguments[name] = _convert(hints[name], table[name], f"{where}{name}", problems)
-    return None if problems else cls(**arguments)
+        arguments[name] = _convert(hints[name], table[name], f"{where}{name}", found)
+    problems += found
+    return None if found else cls(**arguments)
 
 
 def _convert(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
+    """A value of TOML as the type that a field has; what does not fit it is a problem."""
     if isinstance(hint, types.UnionType):
         hint = next(option for option in typing.get_args(hint) if option is not type(None))
     origin = typing.get_origin(hint)
@@ -335,20 +355,25 @@ def _convert(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
         return _build(typing.cast(type[Any], hint), value, where + ".", problems)
     if origin is tuple and isinstance(value, list):
         element = typing.get_args(hint)[0]
-        return tuple(_convert(element, item, f"{where}[{i}]", problems) for i, item in enumerate(value))
+        return tuple(_convert(element, item, f"{where}[{i}]", problems) for i, item in enumerate(value[:MOST_ITEMS]))
     if origin is Literal:
         if value not in typing.get_args(hint):
-            problems.append(f"{where} is {value!r}, expected one of {', '.join(map(str, typing.get_args(hint)))}")
+            known = ", ".join(map(str, typing.get_args(hint)))
+            problems.append(f"{where} is {shown_value(value)}, expected one of {known}")
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(hint, type) and (not isinstance(value, hint) or (hint is int and isinstance(value, bool))):
-        problems.append(f"{where} is {value!r}, expected {hint.__name__}")
+        value = float(value) if abs(value) < MOST else math.inf
+    kind = origin or hint
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        problems.append(f"{where} is {shown_value(value)}, expected {_KINDS.get(kind, 'a table')}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        problems.append(f"{where} is {value}, expected a finite number")
     return value
 
 
 def _toml_value(text: str) -> Any:
+    """The value that a text of ``--set`` stands for; a text that is no TOML stands for itself."""
     try:
         return tomllib.loads(f"x = {text}")["x"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # besides TOML's own errors: numbers and nesting without end
         return text

@@ -19,7 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from pixel2style2pixel_cli.errors import InputError, UsageError
+from pixel2style2pixel_cli.errors import InputError, UsageError, in_one_line
 from pixel2style2pixel_cli.files.image import looks_like_image, read_image
 from pixel2style2pixel_cli.files.pixels import to_float
 from pixel2style2pixel_cli.inputs.labels import decode_labels, mirror_labels, resize_labels
@@ -157,7 +157,7 @@ def _read_shard(path: Path) -> list[_Entry]:
             turned = _slices(shard["frontal_blob"], shard["frontal_off"]) if "frontal_off" in shard else [None] * count
             columns = (_slices(blob, offsets), vectors, labels, turned)
     except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise UsageError(f"{path} is not a packed shard of pictures: {error}", DATA_HINT) from error
+        raise UsageError(f"{path} is not a packed shard of pictures: {in_one_line(error)}", DATA_HINT) from error
     return [_Entry(f"{path} picture {i}", *parts) for i, parts in enumerate(zip(*columns, strict=True))]
 
 

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from pixel2style2pixel_cli.errors import UsageError
-from pixel2style2pixel_cli.training.limits import check_least
+from pixel2style2pixel_cli.training.limits import MOST, check_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class EncoderLosses:
     draw_every: int = 1
 
     def __post_init__(self) -> None:
-        check_least("losses", 1, draw_every=self.draw_every)
+        check_numbers("losses", self, draw_every=(1, MOST))
         if not self.drawn and not self.code:
             raise UsageError("no loss teaches the encoder", "set losses.l2, another loss of pictures, or losses.code")
         if self.draw_every > 1 and not self.code:

@@ -15,7 +15,7 @@ from pixel2style2pixel_cli.training.config import (
     from_table,
     read_table,
 )
-from pixel2style2pixel_cli.training.limits import check_least
+from pixel2style2pixel_cli.training.limits import MOST, check_numbers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +28,7 @@ class Schedule:
     after: int = 0
 
     def __post_init__(self) -> None:
-        check_least("a schedule", 0, start=self.start, end=self.end, images=self.images, after=self.after)
+        check_numbers("schedule", self)
 
     def at(self, images: int) -> float:
         """The number after so many images of the run."""
@@ -63,10 +63,7 @@ class JointLosses:
     head_start: int = 0
 
     def __post_init__(self) -> None:
-        check_least("joint", 0, head_start=self.head_start)
-        for name in ("w_plus_share", "sample_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"joint.{name} is {getattr(self, name)}, expected 0 to 1")
+        check_numbers("joint", self, w_plus_share=(0, 1), sample_share=(0, 1))
         if not self.features and not self.pyramid:
             raise UsageError("no loss teaches the generator to draw", "set joint.features or joint.pyramid")
 
@@ -100,11 +97,7 @@ class JointRates:
     slowed: float = 1.0
 
     def __post_init__(self) -> None:
-        check_least("rates", 1, ema_images=self.ema_images)
-        check_least(
-            "rates", 0, warm_up=self.warm_up, fall_from=self.fall_from, ema_images_slow=self.ema_images_slow,
-            slowed_to=self.slowed_to, slowed=self.slowed, judge_least=self.judge_least,
-        )  # fmt: skip
+        check_numbers("rates", self, ema_images=(1, MOST), fall_from=(0, 1), judge_least=(0, 1))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,9 +114,7 @@ class Shown:
     blur: Schedule = field(default_factory=lambda: Schedule(start=0.0, end=0.0))
 
     def __post_init__(self) -> None:
-        for name in ("shift", "cutout", "colour"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"shown.{name} is {getattr(self, name)}, expected 0 to 1")
+        check_numbers("shown", self, shift=(0, 1), cutout=(0, 1), colour=(0, 1))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,7 +135,7 @@ class SpectrumRule:
     decide_every: int = 150
 
     def __post_init__(self) -> None:
-        check_least("spectrum", 1, look_every=self.look_every, decide_every=self.decide_every, up=self.up)
+        check_numbers("spectrum", self, look_every=(1, MOST), decide_every=(1, MOST), up=(1, MOST), down=(0, 1))
         for name in ("samples", "reconstructions"):
             bounds = getattr(self, name)
             if len(bounds) != 2 or not 0 < bounds[0] <= bounds[1]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pixel2style2pixel_cli.errors import InputError, IntegrityError, UsageError
+from pixel2style2pixel_cli.errors import InputError, IntegrityError, UsageError, in_one_line, shown_value
 from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec, read_spec
 
@@ -81,7 +81,7 @@ def read_weight_header(path: Path) -> WeightHeader:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise IntegrityError(
-            f"{path} does not say what it holds: {error}", "reinstall or import the model again"
+            f"{path} does not say what it holds: {in_one_line(error)}", "reinstall or import the model again"
         ) from error
 
 
@@ -113,7 +113,7 @@ def read_header(path: Path) -> dict[str, Any] | None:
         if not all(isinstance(value, str) for value in header.get("__metadata__", {}).values()):
             raise ValueError("its metadata are not text")
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
-        raise InputError(f"{display(path)} is a damaged safetensors file: {error}", _AGAIN) from error
+        raise InputError(f"{display(path)} is a damaged safetensors file: {in_one_line(error)}", _AGAIN) from error
     if max(ends, default=size) > size:
         raise InputError(
             f"{display(path)} is cut short: it has {size} bytes, and its header speaks of {max(ends)}", _AGAIN
@@ -125,12 +125,12 @@ def _end(name: str, tensor: Mapping[str, Any]) -> int:
     """Where a tensor ends among the numbers; ValueError for a description that describes none."""
     shape, (start, end) = tensor["shape"], tensor["data_offsets"]
     if not all(type(value) is int and value >= 0 for value in (*shape, start, end)) or start > end:
-        raise ValueError(f"the place or shape of {name!r} is impossible")
+        raise ValueError(f"the place or shape of {shown_value(name)} is impossible")
     if not isinstance(tensor["dtype"], str):
-        raise TypeError(f"the number type of {name!r} is not text")
+        raise TypeError(f"the number type of {shown_value(name)} is not text")
     count = 1
     for side in shape:  # never all of them at once: 64 large ones make a number of 1,200 digits
         count = min(count * side, _MOST_NUMBERS)
     if count > 2 * max(end - start, 1) and 0 not in shape:  # the smallest numbers have 4 bits
-        raise ValueError(f"{name!r} has more numbers than its {end - start} bytes hold")
+        raise ValueError(f"{shown_value(name)} has more numbers than its {end - start} bytes hold")
     return int(end)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,9 +10,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.errors import IntegrityError
+from pixel2style2pixel_cli.errors import SHOWN, IntegrityError, in_one_line
 
 M = TypeVar("M", bound=nn.Module)
+
+SHOWN_NAMES = 3
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -21,7 +23,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dictionary
     except (OSError, SafetensorError, ValueError, RuntimeError, AttributeError, KeyError) as error:
-        raise IntegrityError(f"{path} cannot be read: {error}", "reinstall or import the model again") from error
+        raise IntegrityError(
+            f"{path} cannot be read: {in_one_line(error)}", "reinstall or import the model again"
+        ) from error
 
 
 def require_finite(state: Mapping[str, Tensor], what: str) -> None:
@@ -35,6 +39,24 @@ def require_finite(state: Mapping[str, Tensor], what: str) -> None:
             )
 
 
+def some_names(names: Sequence[str], noun: str = "tensor") -> str:
+    """How many there are of something, and the names of the first of them."""
+    shown = ", ".join(in_one_line(name)[:SHOWN] for name in names[:SHOWN_NAMES])
+    more = ", ..." if len(names) > SHOWN_NAMES else ""
+    return f"{len(names)} {noun}{'s' if len(names) != 1 else ''} ({shown}{more})"
+
+
+def _misfit(module: nn.Module, state: Mapping[str, Tensor]) -> str:
+    """In which tensors a file differs from the network that it should fill."""
+    expected = module.state_dict()
+    missing, extra = (sorted(one.keys() - other.keys()) for one, other in ((expected, state), (state, expected)))
+    sizes = [key for key, value in expected.items() if key in state and value.shape != state[key].shape]
+    parts = [f"it lacks {some_names(missing)}"] if missing else []
+    parts += [f"it has {some_names(extra)} too many"] if extra else []
+    parts += [f"the sizes differ of {some_names(sizes)}"] if sizes else []
+    return ", ".join(parts)
+
+
 def materialise(
     build: Callable[[], M], state: dict[str, Tensor], path: Path, device: torch.device, dtype: torch.dtype
 ) -> M:
@@ -44,7 +66,8 @@ def materialise(
     try:
         module.load_state_dict({k: _as_dtype(v, dtype) for k, v in state.items()}, strict=True, assign=True)
     except RuntimeError as error:
-        raise IntegrityError(f"{path} does not fit the model's card: {error}", "import the model again") from error
+        wrong = _misfit(module, state) or in_one_line(error)
+        raise IntegrityError(f"{path} does not fit the model's card: {wrong}", "import the model again") from error
     return module.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar, cast, get_args
 
-from pixel2style2pixel_cli.errors import MissingError, UsageError
+from pixel2style2pixel_cli.errors import SHOWN, MissingError, UsageError, in_one_line, shown_value
 from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS, InputKind
 from pixel2style2pixel_cli.networks.specs import MOST_PIXELS, EncoderSpec, GeneratorSpec, read_spec
 
@@ -175,7 +175,7 @@ class _Table:
         if value is None:
             self.problems.append(f"{self.where}{key} is missing")
         else:
-            self.problems.append(f"{self.where}{key} is {value!r}, expected {kind.__name__}")
+            self.problems.append(f"{self.where}{key} is {shown_value(value)}, expected {kind.__name__}")
         return kind()
 
     def maybe(self, key: str, kind: type[T]) -> T | None:
@@ -190,14 +190,14 @@ class _Table:
         """A text that must be one of the known ones."""
         value = self.take(key, str, default)
         if value and value not in known:
-            self.problems.append(f"{self.where}{key} is {value!r}, expected one of {', '.join(known)}")
+            self.problems.append(f"{self.where}{key} is {shown_value(value)}, expected one of {', '.join(known)}")
         return value if value in known else known[0]
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of texts, empty when absent."""
         values: list[object] = self.take(key, list, [])
         wrong = [value for value in values if not isinstance(value, str)]
-        self.problems.extend(f"{self.where}{key} holds {value!r}, expected text" for value in wrong)
+        self.problems.extend(f"{self.where}{key} holds {shown_value(value)}, expected text" for value in wrong)
         return tuple(value for value in values if isinstance(value, str))
 
     def table(self, key: str) -> _Table:
@@ -212,7 +212,7 @@ class _Table:
             if isinstance(row, dict):
                 found.append(_Table(row, f"{self.where}{key}[{index}].", self.problems))
             else:
-                self.problems.append(f"{self.where}{key}[{index}] is {row!r}, expected a table")
+                self.problems.append(f"{self.where}{key}[{index}] is {shown_value(row)}, expected a table")
         return found
 
     def spec(self, key: str, kind: type[S]) -> S | None:
@@ -229,12 +229,12 @@ class _Table:
         """The name of another model; a path would lead out of the zoo."""
         name = self.maybe(key, str)
         if name is not None and not NAME.fullmatch(name):
-            self.problems.append(f"{self.where}{key} is {name!r}, expected the name of a model, not a path")
+            self.problems.append(f"{self.where}{key} is {shown_value(name)}, expected the name of a model, not a path")
         return name
 
     def finish(self) -> None:
         """Whatever was not taken is unknown."""
-        self.problems.extend(f"{self.where}{key} is not a known key" for key in self.raw)
+        self.problems.extend(f"{self.where}{in_one_line(key)[:SHOWN]} is not a known key" for key in self.raw)
 
 
 def load_card(folder: Path, *, any_name: bool = False) -> Card:
@@ -252,11 +252,11 @@ def load_card(folder: Path, *, any_name: bool = False) -> Card:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise MissingError(f"no model card at {path}", "name a model of p2s2p models list, or a model.toml") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the model card {path} cannot be read: {error}", "restore the file") from error
+        raise UsageError(f"the model card {path} cannot be read: {in_one_line(error)}", "restore the file") from error
     card = _parsed(text, folder)
     if card.name != folder.resolve().name and not any_name:
         raise UsageError(
-            f"the model card {path} is wrong: name is {card.name!r}, expected the folder's name "
+            f"the model card {path} is wrong: name is {shown_value(card.name)}, expected the folder's name "
             f"{folder.resolve().name!r}",
             "correct these keys in the file",
         )
@@ -269,7 +269,7 @@ def _parsed(text: str, folder: Path) -> Card:
     try:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # besides TOML's own errors: numbers and nesting without end
-        raise UsageError(f"the model card {path} cannot be read: {error}", "restore the file") from error
+        raise UsageError(f"the model card {path} cannot be read: {in_one_line(error)}", "restore the file") from error
     problems: list[str] = []
     card = _parse_card(_Table(raw, "", problems), folder)
     if problems:
@@ -320,14 +320,14 @@ def _parse_card(top: _Table, folder: Path) -> Card:
         if own is not None and model is not None:
             top.problems.append(f"the {role} of its own and {role}_model are both given, expected one")
     if name and not NAME.fullmatch(name):
-        top.problems.append(f"name is {name!r}, expected letters, digits, dots and dashes")
+        top.problems.append(f"name is {shown_value(name)}, expected letters, digits, dots and dashes")
     for key, found, most, unit in (
         ("optimize", card.optimize, MOST_STEPS, "steps"),
         ("optimize_whole", card.optimize_whole, MOST_STEPS, "steps"),
         ("optimize_size", card.optimize_size, MOST_PIXELS, "pixels"),
     ):
         if not 0 <= found <= most:
-            top.problems.append(f"invert.{key} is {found}, expected 0 to {most} {unit}")
+            top.problems.append(f"invert.{key} is {shown_value(found)}, expected 0 to {most} {unit}")
     return card
 
 
@@ -344,9 +344,9 @@ def _parse_weight(row: _Table) -> WeightFile:
         note=row.take("note", str, ""),
     )
     if weight.sha256 is not None and (len(weight.sha256) != 64 or set(weight.sha256) - set("0123456789abcdef")):
-        row.problems.append(f"{row.where}sha256 is {weight.sha256!r}, expected 64 lower-case hex digits")
+        row.problems.append(f"{row.where}sha256 is {shown_value(weight.sha256)}, expected 64 lower-case hex digits")
     if weight.file and Path(weight.file).name != weight.file:
-        row.problems.append(f"{row.where}file is {weight.file!r}, expected a name without folders")
+        row.problems.append(f"{row.where}file is {shown_value(weight.file)}, expected a name without folders")
     row.finish()
     return weight
 

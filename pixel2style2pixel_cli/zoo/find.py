@@ -8,7 +8,7 @@ import shutil
 import tomllib
 from pathlib import Path
 
-from pixel2style2pixel_cli.errors import MissingError, OutputError, P2S2PError, UsageError
+from pixel2style2pixel_cli.errors import MissingError, OutputError, P2S2PError, UsageError, shown_value
 from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, load_card
 from pixel2style2pixel_cli.zoo.recover import recover_models
 
@@ -146,7 +146,7 @@ def find_named(name: str) -> Card:
     names = [card.name for card in list_cards()]
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    raise MissingError(f"no model is called {name!r}", f"{hint}known models: {', '.join(names) or 'none'}")
+    raise MissingError(f"no model is called {shown_value(name)}", f"{hint}known models: {', '.join(names) or 'none'}")
 
 
 def _parents() -> tuple[Path, Path]:

@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import pytest
 
-from pixel2style2pixel_cli.errors import MissingError
+from pixel2style2pixel_cli.errors import MissingError, clean
 from pixel2style2pixel_cli.events import ImageDone, Notice, Phase, Progress, Status, Summary
 from pixel2style2pixel_cli.output import Output, ReaderGone, ReportOptions
 from pixel2style2pixel_cli.output import output as output_module
-from pixel2style2pixel_cli.wording import aligned, clean, duration, file_size, record_lines
+from pixel2style2pixel_cli.wording import aligned, duration, file_size, record_lines
 
 
 class Terminal(io.StringIO):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import random
 import time
@@ -14,6 +15,7 @@ from tiny_checkpoints import generator_state, nvidia_state, psp_checkpoint
 
 from pixel2style2pixel_cli.convert.layout import convert_checkpoint
 from pixel2style2pixel_cli.convert.nvidia_pickle import Record, _modules, _tensor
+from pixel2style2pixel_cli.convert.pickle_scan import scan_pickles
 from pixel2style2pixel_cli.convert.safe_pickle import load_checkpoint
 from pixel2style2pixel_cli.errors import IntegrityError
 
@@ -117,3 +119,59 @@ def mutate(checkpoint: dict[str, object], chance: random.Random) -> None:
 def test_a_pickle_that_nests_without_end(tmp_path: Path) -> None:
     (tmp_path / "x.pkl").write_bytes(pickle.PROTO + b"\x02" + b"(" * 200_000 + b"." * 3)
     refused(tmp_path / "x.pkl")
+
+
+def doubled(levels: int) -> bytes:
+    """Instructions for a tuple that holds another one twice, and that a third one twice."""
+    steps = [b"h" + bytes([i]) + b"h" + bytes([i]) + b"\x86q" + bytes([i + 1]) for i in range(levels)]
+    return b")q\x00" + b"0".join([b"", *steps])
+
+
+RECORD = b"ctorch_utils.persistence\n_reconstruct_persistent_obj\n"
+
+
+@pytest.mark.parametrize("container", ["zip", "legacy", "pickle"])
+def test_tuples_that_hold_each_other_twice_are_refused_unhashed(tmp_path: Path, container: str) -> None:
+    harm = b"\x80\x02}" + doubled(60) + b"K\x01s."
+    path = tmp_path / "x.pt"
+    if container == "zip":
+        torch.save(generator_state(), tmp_path / "whole.pt")
+        with zipfile.ZipFile(tmp_path / "whole.pt") as archive, zipfile.ZipFile(path, "w") as copy:
+            for entry in archive.infolist():
+                copy.writestr(entry.filename, harm if entry.filename.endswith(".pkl") else archive.read(entry))
+    elif container == "legacy":
+        torch.save(generator_state(), path, _use_new_zipfile_serialization=False)
+        data = path.read_bytes()
+        start = data.index(b"\x80\x02", data.index(b"\x80\x02", data.index(b"\x80\x02", 2) + 2) + 2)
+        path.write_bytes(data[:start] + harm + data[start:])
+    else:
+        path.write_bytes(b"\x80\x02" + RECORD + b"0" + harm[2:])
+    assert "a tuple of more than 100000 values" in refused(path)
+
+
+def test_a_place_far_away_takes_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "x.pkl").write_bytes(b"\x80\x02" + RECORD + b"r\xff\xff\xff\x7f.")
+    assert "remembers a value at place 2147483647" in refused(tmp_path / "x.pkl")
+
+
+def test_instructions_without_end(tmp_path: Path) -> None:
+    (tmp_path / "x.pkl").write_bytes(b"\x80\x02" + RECORD + b"N0" * 2_000_000 + b".")
+    assert "more than 300000 instructions" in refused(tmp_path / "x.pkl")
+
+
+def test_groups_within_groups_are_looked_at_once(tmp_path: Path) -> None:
+    group: dict[str, object] = {"x": torch.zeros(2)}
+    for _ in range(4):
+        group = {str(number): group for number in range(20_000)}
+    torch.save({"g_ema": {**generator_state()}, "extra": group}, tmp_path / "x.pt")
+    started = time.perf_counter()
+    load_checkpoint(tmp_path / "x.pt")
+    assert time.perf_counter() - started < 10
+
+
+def test_names_in_a_pickle_are_found_whatever_the_protocol() -> None:
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        data = pickle.dumps([Path.home, time.perf_counter, (1, (2, "a b"), {"x": [pickle.loads]})], protocol)
+        names, whole = scan_pickles(io.BytesIO(data), 1, "x")
+        assert whole and any(name.endswith("pickle.loads") for name in names) and "time.perf_counter" in names
+        assert all(not scan_pickles(io.BytesIO(data[:end]), 1, "x")[1] for end in range(0, len(data), 7))

@@ -70,7 +70,7 @@ def test_missing_and_surplus_tensors_are_named() -> None:
     state["extra.weight"] = torch.ones(1)
     with pytest.raises(IntegrityError) as caught:
         rename(state, *generator_rows(GENERATOR), what="the generator")
-    wanted = "lacks 2 tensors (conv1.noise.weight, to_rgb1.bias) and has 1 tensors (extra.weight) too many"
+    wanted = "lacks 2 tensors (conv1.noise.weight, to_rgb1.bias) and has 1 tensor (extra.weight) too many"
     assert wanted in caught.value.message
 
 

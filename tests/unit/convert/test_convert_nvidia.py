@@ -37,7 +37,7 @@ def test_names_come_out_as_the_ports() -> None:
     ("key", "value", "part"),
     [
         ("mapping.embed.weight", torch.ones(2, 2), "conditioned on class labels"),
-        ("synthesis.b8.skip.weight", torch.ones(2), "1 unknown tensors"),
+        ("synthesis.b8.skip.weight", torch.ones(2), "1 unknown tensor "),
         ("synthesis.b8.resample_filter", torch.ones(4, 4) / 16, "another filter"),
         ("synthesis.b8.resample_filter", torch.ones(12, 12) / 144, "another filter"),
     ],

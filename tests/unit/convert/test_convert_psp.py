@@ -40,7 +40,7 @@ def test_the_same_tensors_are_psp_or_e4e_and_nothing_but_the_options_says_so() -
 
 @pytest.mark.parametrize(
     ("name", "part"),
-    [(None, "pSp's or e4e's"), ("ResNetProgressiveBackboneEncoder", "is a ResNetProgressiveBackboneEncoder")],
+    [(None, "pSp's or e4e's"), ("ResNetProgressiveBackboneEncoder", "is .ResNetProgressiveBackboneEncoder.,")],
 )
 def test_an_unnamed_or_unknown_encoder_is_refused(name: str | None, part: str) -> None:
     with pytest.raises(IntegrityError, match=part):

@@ -91,7 +91,7 @@ def test_a_namespace_is_taken_from_a_stylegan2_trainer_only(tmp_path: Path, zipp
         (b"\n<!DOCTYPE html><html>Quota exceeded</html>", "is a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n", "is a Git LFS pointer"),
         (b"hello, these are no weights", "is not a weight file of PyTorch"),
-        (b"\x80\x04\x95", "needs more than tensors"),
+        (b"\x80\x04\x95", "is not whole"),
         (b"PK\x03\x04" + b"\0" * 64, "is truncated"),
     ],
 )

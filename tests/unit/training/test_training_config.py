@@ -89,14 +89,14 @@ def test_everything_unknown_is_reported_at_once() -> None:
         from_table(GeneratorTraining, table)
     for part in (
         "unknown key looses", "unknown key generator.size", "unknown key run.stpes",
-        "run.batch is 'four', expected int",
-        "run.flip is 1, expected bool", "run.precision is 'half', expected one of auto, float32, bfloat16",
-        "encoder.units[2] is 'x', expected int",
+        "run.batch is 'four', expected a whole number",
+        "run.flip is 1, expected true or false", "run.precision is 'half', expected one of auto, float32, bfloat16",
+        "encoder.units[2] is 'x', expected a whole number",
     ):  # fmt: skip
         assert part in caught.value.message
     with pytest.raises(UsageError, match=r"missing key generator\.resolution"):
         from_table(GeneratorTraining, {"generator": {}})
-    with pytest.raises(UsageError, match="run is 5, expected RunConfig"):
+    with pytest.raises(UsageError, match="run is 5, expected a table"):
         from_table(EncoderTraining, {"run": 5})
 
 
@@ -105,8 +105,8 @@ def test_everything_unknown_is_reported_at_once() -> None:
     [
         ({"steps": "5"}, "--set steps=5: expected section.key=value"),
         ({"run.stps": "5"}, r"unknown key run\.stps"),
-        ({"run.steps": "1.5"}, r"run\.steps is 1\.5, expected int"),
-        ({"run.steps": "0"}, r"run\.steps is 0: expected 1 or more"),
+        ({"run.steps": "1.5"}, r"run\.steps is 1\.5, expected a whole number"),
+        ({"run.steps": "0"}, r"run\.steps is 0, expected 1 or more"),
     ],
 )
 def test_bad_overrides(overrides: dict[str, str], message: str) -> None:
