@@ -39,6 +39,7 @@ from pixel2style2pixel_cli.files.recipe import parse_recipe
 from pixel2style2pixel_cli.inputs.labels import decode_labels
 from pixel2style2pixel_cli.inputs.masked import read_mask
 from pixel2style2pixel_cli.weights.describe import describe_file
+from pixel2style2pixel_cli.weights.directions import load_direction
 from pixel2style2pixel_cli.weights.latents import load_latents
 
 MOST_PIXELS = 1_000_000  # of a changed picture: a campaign is about damage, not about size
@@ -135,8 +136,9 @@ READERS: dict[str, Reader] = {
     ),
     "recipe": Reader(seeds=files.recipe_texts, read=lambda data: parse_recipe(data.decode("utf-8", "replace"))),
     "latent": Reader(seeds=files.latent_files, read=_of_file(load_latents)),
+    "direction": Reader(seeds=files.direction_files, read=_of_file(load_direction)),
     "shown file": Reader(
-        seeds=lambda: [*files.latent_files(), *models.weight_files(), *files.output_files()],
+        seeds=lambda: [*files.latent_files(), *files.direction_files(), *models.weight_files(), *files.output_files()],
         read=_of_file(describe_file),
     ),
     "weights": Reader(seeds=models.weight_files, read=_of_file(models.read_weights)),

@@ -14,6 +14,7 @@ from PIL import Image, ImageCms, features
 
 from pixel2style2pixel_cli.files.image import encode_image
 from pixel2style2pixel_cli.files.recipe import Recipe, recipe_json
+from pixel2style2pixel_cli.weights.directions import DirectionFile, encode_direction
 from pixel2style2pixel_cli.weights.latents import LatentFile, save_latents
 
 
@@ -126,3 +127,12 @@ def latent_files() -> list[bytes]:
             save_latents(path, LatentFile(codes=codes, space=space, generator="ab" * 32, matrix=matrix, recipe=text))
             files.append(path.read_bytes())
     return files
+
+
+def direction_files() -> list[bytes]:
+    """Directions of both spaces."""
+    step = np.linspace(-1, 1, 32, dtype=np.float32).reshape(4, 8)
+    made = {"by": "labels", "count": 12, "share": 0.5}
+    plain = DirectionFile(name="smile", step=step[:1], space="W", generators=("ab" * 32,))
+    rows = DirectionFile(name="age", step=step, space="W+", generators=("ab" * 32, "cd" * 32), rows="coarse", made=made)
+    return [encode_direction(direction, name="x") for direction in (plain, rows)]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar, Protocol
 
 SHOWN = 80  # characters of a wrong value that are repeated
+MOST_LISTED = 12  # problems of one file
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong = 3, SHOWN, SHOWN, SHOWN
@@ -117,6 +118,12 @@ def shown_value(value: object) -> str:
     except Exception:  # a number of thousands of digits, or an object that cannot be shown
         shown = f"a value of type {type(value).__name__}"
     return shown if len(shown) <= SHOWN else shown[:SHOWN] + "..."
+
+
+def listed(problems: Sequence[str]) -> str:
+    """Everything that is wrong, in one line; of very many problems the first and how many more there are."""
+    more = f"; and {len(problems) - MOST_LISTED} more" if len(problems) > MOST_LISTED else ""
+    return "; ".join(problems[:MOST_LISTED]) + more
 
 
 class Shaped(Protocol):

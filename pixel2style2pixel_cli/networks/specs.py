@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
-from pixel2style2pixel_cli.errors import SHOWN, UsageError, in_one_line, shown_value
+from pixel2style2pixel_cli.errors import SHOWN, UsageError, in_one_line, listed, shown_value
 from pixel2style2pixel_cli.networks.families import ENCODER_FAMILIES
 
 EncoderKind: TypeAlias = str  # a key of ENCODER_FAMILIES
@@ -150,7 +150,7 @@ def read_spec(kind: type[S], table: Mapping[str, object], where: str) -> S:
         elif field.default is dataclasses.MISSING:
             problems.append(f"{name} is missing")
     if problems:
-        raise UsageError(f"{where} is wrong: {'; '.join(problems)}", f"known keys: {', '.join(sorted(wanted))}")
+        raise UsageError(f"{where} is wrong: {listed(problems)}", f"known keys: {', '.join(sorted(wanted))}")
     try:
         return kind(**values)
     except UsageError as error:

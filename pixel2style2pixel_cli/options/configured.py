@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pixel2style2pixel_cli.config import OFFLINE_VARIABLES
-from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.errors import SHOWN, UsageError, in_one_line, listed
 from pixel2style2pixel_cli.options.declare import Declaration
 from pixel2style2pixel_cli.options.kinds import Unexpected
 from pixel2style2pixel_cli.options.refusal import nearest
@@ -192,9 +192,9 @@ def _problem_error(problems: Sequence[Problem]) -> UsageError:
     unknown: dict[str, list[str]] = {}
     for problem in problems:
         if not problem.wrong:
-            unknown.setdefault(problem.origin, []).append(problem.name)
+            unknown.setdefault(problem.origin, []).append(in_one_line(problem.name)[:SHOWN])
     found = [f"{', '.join(names)} in {origin}" for origin, names in unknown.items()]
     found += [f"{problem.name} in {problem.origin} {problem.wrong}" for problem in problems if problem.wrong]
     near = [problem.near for problem in problems if problem.near]
     hint = f"did you mean {', '.join(near)}?" if near else "docs/commands.md lists every command and option"
-    return UsageError(f"configuration not understood: {'; '.join(found)}", hint)
+    return UsageError(f"configuration not understood: {listed(found)}", hint)

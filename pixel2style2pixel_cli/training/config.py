@@ -14,7 +14,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pixel2style2pixel_cli.errors import SHOWN, UsageError, in_one_line, shown_value
+from pixel2style2pixel_cli.errors import SHOWN, UsageError, in_one_line, listed, shown_value
 from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS, InputKind
 from pixel2style2pixel_cli.networks.specs import DiscriminatorSpec, EncoderSpec, GeneratorSpec
 from pixel2style2pixel_cli.training.encoder_losses import EncoderLosses
@@ -308,7 +308,7 @@ def from_table(cls: type[T], table: dict[str, Any]) -> T:
     problems: list[str] = []
     value = _build(cls, table, "", problems)
     if problems:
-        raise UsageError("configuration: " + "; ".join(problems), "remove or correct these keys")
+        raise UsageError("configuration: " + listed(problems), "remove or correct these keys")
     return typing.cast(T, value)
 
 

@@ -12,6 +12,7 @@ from pixel2style2pixel_cli.files.glance import glance
 from pixel2style2pixel_cli.files.image import read_metadata
 from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.files.recipe import parse_recipe
+from pixel2style2pixel_cli.weights.directions import DirectionFile, load_direction
 from pixel2style2pixel_cli.weights.header import METADATA_KEY, read_header, read_weight_header
 from pixel2style2pixel_cli.weights.latents import LatentFile, load_latents
 
@@ -30,6 +31,8 @@ def describe_file(path: Path) -> dict[str, Any]:
         metadata = header.pop("__metadata__", None)
         if isinstance(metadata, dict) and str(metadata.get(METADATA_KEY)).startswith("latent"):
             return _describe_latent(load_latents(path))
+        if isinstance(metadata, dict) and str(metadata.get(METADATA_KEY)).startswith("direction"):
+            return _describe_direction(load_direction(path))
         return _describe_weights(path, header, shown)
     if path.suffix.lower() in CHECKPOINTS:
         raise InputError(
@@ -64,6 +67,18 @@ def _describe_latent(latent: LatentFile) -> dict[str, Any]:
         "matrix": latent.matrix,
         **({} if latent.noise is None else {"noise_maps": [len(noise) for noise in latent.noise]}),
         "recipe": None if latent.recipe is None else asdict(parse_recipe(latent.recipe)),
+    }
+
+
+def _describe_direction(direction: DirectionFile) -> dict[str, Any]:
+    return {
+        "kind": "direction",
+        "name": direction.name,
+        "space": direction.space,
+        "shape": list(direction.step.shape),
+        "generators": list(direction.generators),
+        "rows": direction.rows or "all",
+        "made": dict(direction.made),
     }
 
 

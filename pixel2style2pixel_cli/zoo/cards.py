@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar, cast, get_args
 
-from pixel2style2pixel_cli.errors import SHOWN, MissingError, UsageError, in_one_line, shown_value
+from pixel2style2pixel_cli.errors import SHOWN, MissingError, UsageError, in_one_line, listed, shown_value
 from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS, InputKind
 from pixel2style2pixel_cli.networks.specs import MOST_PIXELS, EncoderSpec, GeneratorSpec, read_spec
 
@@ -273,7 +273,7 @@ def _parsed(text: str, folder: Path) -> Card:
     problems: list[str] = []
     card = _parse_card(_Table(raw, "", problems), folder)
     if problems:
-        raise UsageError(f"the model card {path} is wrong: {'; '.join(problems)}", "correct these keys in the file")
+        raise UsageError(f"the model card {path} is wrong: {listed(problems)}", "correct these keys in the file")
     return card
 
 

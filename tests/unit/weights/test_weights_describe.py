@@ -17,6 +17,7 @@ from pixel2style2pixel_cli.errors import InputError
 from pixel2style2pixel_cli.files.image import encode_image
 from pixel2style2pixel_cli.files.recipe import Recipe, recipe_json, xmp_packet
 from pixel2style2pixel_cli.weights.describe import describe_file
+from pixel2style2pixel_cli.weights.directions import DirectionFile, save_direction
 from pixel2style2pixel_cli.weights.latents import LatentFile, save_latents
 
 DIGEST = "0123456789abcdef" * 4
@@ -163,3 +164,12 @@ def test_everything_else_is_refused(tmp_path: Path, name: str, message: str) -> 
     with pytest.raises(InputError, match=message) as caught:
         describe_file(path)
     assert str(path) in caught.value.message and caught.value.hint
+
+
+def test_a_direction(tmp_path: Path) -> None:
+    step = np.ones((1, 8), np.float32)
+    save_direction(
+        tmp_path / "smile.safetensors", DirectionFile(name="smile", step=step, space="W", generators=("ab",))
+    )
+    found = describe_file(tmp_path / "smile.safetensors")
+    assert (found["kind"], found["name"], found["shape"], found["rows"]) == ("direction", "smile", [1, 8], "all")
