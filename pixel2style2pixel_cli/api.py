@@ -13,6 +13,7 @@ from pixel2style2pixel_cli.options.paste import PasteOptions
 from pixel2style2pixel_cli.options.signature import function_of
 from pixel2style2pixel_cli.options.task import FaceOptions, TaskOptions
 from pixel2style2pixel_cli.options.training import EncoderTrainingOptions, GeneratorTrainingOptions, TrainingOptions
+from pixel2style2pixel_cli.options.tuning import TuneOptions
 from pixel2style2pixel_cli.options.validate import input_list, validate
 from pixel2style2pixel_cli.tasks.table import TASKS, TRAINED, options_of
 
@@ -115,6 +116,22 @@ paste = function_of(
     _paste,
     does="Put results back into the photographs that they were made from; returns the counts of the run.",
     by_place=("result", "photo"),
+)
+
+
+def _tune(inputs: Inputs, options: TuneOptions) -> dict[str, Any]:
+    from pixel2style2pixel_cli.jobs.tune import tune_files
+
+    return tune_files(input_list(inputs), options)
+
+
+tune = function_of(
+    "api.tune",
+    TuneOptions,
+    _tune,
+    does="Tune the generator on pictures of one person; what changed is a file that --model takes.",
+    inputs=Inputs,
+    inputs_help=TuneOptions.inputs_help,
 )
 
 

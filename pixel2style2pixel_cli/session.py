@@ -59,7 +59,7 @@ class Session:
         validate(told, "load")
         self.model, self.on_event = told.model, on_event
         self._device, self._dtype, self._batch_size = device, dtype, batch_size
-        self._engines: dict[tuple[Path, object], Engine] = {}
+        self._engines: dict[tuple[Path, Path | None, object], Engine] = {}
         self._ready: dict[tuple[object, ...], MemoryTask] = {}
         self._lock = threading.RLock()
         self._closed = False
@@ -236,7 +236,7 @@ class Session:
         device, installed = resolve_device(self._device), chosen.installed
         accepted = bool(installed.card.measured.get("bfloat16_ok", False))
         dtype = resolve_dtype(chosen.options.dtype, device, low_precision_ok=accepted)
-        key = (installed.card.folder, dtype)
+        key = (installed.card.folder, installed.changes, dtype)
         if key not in self._engines:
             if self._device == "auto" and not self._engines:
                 self.on_event(Notice(message=f"device: {device}"))
@@ -340,14 +340,15 @@ def load(
 ) -> Session:
     """A session with the named model, or with the best installed one for each task (``auto``).
 
-    ``model`` is a name of ``p2s2p models list``, a folder with a ``model.toml``, or ``mini``. Models are loaded at
+    ``model`` is a name of ``p2s2p models list``, a folder with a ``model.toml``, ``mini``, or a file of ``p2s2p tune``.
+    Models are loaded at
     their first use and stay. Raises what the command raises: MissingError for a model that is not installed, and so on.
     """
     session = Session(model, device=device, dtype=dtype, batch_size=batch_size, on_event=on_event)
     if session.model not in ("auto", "mini"):
-        from pixel2style2pixel_cli.zoo.find import find_card
+        from pixel2style2pixel_cli.zoo.choose import require_model
 
-        find_card(session.model)  # a misspelt name is found here, not at the first call
+        require_model(session.model)  # a misspelt name is found here, not at the first call
     return session
 
 

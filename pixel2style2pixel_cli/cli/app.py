@@ -125,7 +125,7 @@ def _tell(output: Output, error: P2S2PError) -> int:
 def resume_command(arguments: Sequence[str]) -> str | None:
     """The command line that goes on with an interrupted run, or None where nothing can be resumed."""
     words = list(arguments)
-    if words[:1] == ["train"]:
+    if words[:1] in (["train"], ["tune"]):
         again = [word for word in words if word != "--no-resume"]
     elif words and words[0] in (*TASKS, "paste") and not {"-", "-o-", "--out=-", "--list-faces"} & set(words):
         again = [words[0], "--skip-existing", *_without_policy(words[1:])]

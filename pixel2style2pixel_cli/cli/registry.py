@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # The help of every command that is no task; the module of each has its name, and lists its commands.
 OTHERS = {
     "paste": "Put results back into the photographs that they were made from.",
+    "tune": "Tune the generator on pictures of one person, so that it draws them from their codes.",
     "show": "Show the recipe of a picture, or the contents of a latent or a weight file.",
     "train": "Train a generator, or an encoder for one.",
     "models": "List, show, pull, import, blend, verify and remove models.",

@@ -34,7 +34,7 @@ def modulation_weights(generator: Generator) -> list[Tensor]:
 
 @torch.no_grad()
 def sefa_directions(generator: Generator, rows: Sequence[int], count: int) -> Tensor:
-    """The ``count`` unit directions (count, D) that move the styles of these rows most (methods.md 6; SeFa, eq. 7).
+    """The ``count`` unit directions (count, D) that move the styles of these rows most (methods.md 9.1; SeFa, eq. 7).
 
     Eigenvectors of A^T A with the largest eigenvalues, A the stacked modulation weights of the rows, each channel's
     vector of length 1 (Shen and Zhou 2021, and their code). Signs are fixed: the largest component is positive.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from pixel2style2pixel_cli.errors import IntegrityError, UsageError
 from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
+from pixel2style2pixel_cli.weights.changes import apply_changes, load_changes, pivots_by_crop
 from pixel2style2pixel_cli.weights.digest import require_digest
 from pixel2style2pixel_cli.weights.header import read_weight_header
 from pixel2style2pixel_cli.weights.read import materialise, read_tensors
@@ -23,12 +25,17 @@ from pixel2style2pixel_cli.zoo.resolve import InstalledModel, resolve
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
-    """A model ready to run: an encoder into the codes of a generator, and what identifies them."""
+    """A model ready to run: an encoder into the codes of a generator, and what identifies them.
+
+    Where the generator was tuned, ``generator_digest`` is still that of the one it was tuned from: its codes are the
+    same. ``pivots`` are then the codes (N, D) that it was tuned for, by the sha256 of the crop as the encoder sees it.
+    """
 
     installed: InstalledModel
     encoder: Encoder
     generator: Generator
     generator_digest: str
+    pivots: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def card(self) -> Card:
@@ -53,7 +60,7 @@ class Model:
     @property
     def label(self) -> str:
         """Name and the beginning of the encoder's hash: what recipe and JSON call the model."""
-        return f"{self.card.name}@{self.installed.hashes['encoder'][:4]}"
+        return f"{self.installed.name}@{self.installed.hashes['encoder'][:4]}"
 
 
 def load_model(
@@ -63,16 +70,37 @@ def load_model(
 
     The generator of one of the ``loaded`` models is shared where it is the same, on the same device.
     """
+    if installed.changes is not None:
+        return _load_tuned(installed, installed.changes, device, dtype)
     shared = _shared_generator(installed, device, dtype, loaded)
     generator, digest = shared or load_generator(installed, device, dtype)
     encoder = load_encoder(installed, generator)
     return Model(installed=installed, encoder=encoder, generator=generator, generator_digest=digest)
 
 
+def _load_tuned(installed: InstalledModel, changes: Path, device: torch.device, dtype: torch.dtype) -> Model:
+    """The model with a generator of its own, to which the changes are added."""
+    found = load_changes(changes)
+    generator, digest = load_generator(installed, device, dtype)
+    apply_changes(generator, found, changes)
+    spec = generator.spec
+    if found.pivots.shape[1:] != (spec.n_styles, spec.style_dim):
+        raise IntegrityError(f"{changes} has pivots of other sizes than its generator", "tune again")
+    return Model(
+        installed=installed,
+        encoder=load_encoder(installed, generator),
+        generator=generator,
+        generator_digest=digest,
+        pivots=pivots_by_crop(found.header.crops, found.pivots),
+    )
+
+
 def _shared_generator(
     installed: InstalledModel, device: torch.device, dtype: torch.dtype, loaded: Iterable[Model]
 ) -> tuple[Generator, str] | None:
     for model in loaded:
+        if model.installed.changes is not None:
+            continue
         like = model.generator.latent_avg
         same = model.installed.hashes["generator"] == installed.hashes["generator"]
         if same and like.dtype == dtype and like.device.type == device.type:

@@ -15,7 +15,7 @@ from pixel2style2pixel_cli.files.suffixes import IMAGE_SUFFIXES
 from pixel2style2pixel_cli.jobs.plan import Plan, make_plan, parse_shard
 from pixel2style2pixel_cli.jobs.settled import no_sheet, report_settled
 from pixel2style2pixel_cli.options.task import FaceOptions, TaskOptions
-from pixel2style2pixel_cli.tasks.choose import choose
+from pixel2style2pixel_cli.tasks.choose import Chosen, choose
 from pixel2style2pixel_cli.tasks.recipe import RecipeMaker
 from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX
 from pixel2style2pixel_cli.zoo.cards import Card
@@ -29,11 +29,9 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
     on_event = options.on_event
     chosen = choose(options)
     options, card = chosen.options, chosen.card
-    plan = _plan(named, options, card)
+    plan = _plan(named, options, chosen)
     _check_also_read(options.also_read(named))
-    on_event(
-        Notice(message=f"model: {card.name} ({'bundled' if card.bundled else 'installed'}, {chosen.resolution} px)")
-    )
+    on_event(Notice(message=chosen.announced))
     if isinstance(options, FaceOptions) and options.align == "auto" and not options.looks_for_faces(card):
         on_event(Notice(message=f"no face is looked for, because {card.name} draws none; --align always looks for one"))
     for message in plan.damaged:
@@ -70,7 +68,7 @@ def _check_also_read(paths: Sequence[str]) -> None:
             raise InputError(f"{display(path)} does not exist, and every output needs it", "check the spelling")
 
 
-def _plan(inputs: Sequence[str], options: TaskOptions, card: Card) -> Plan:
+def _plan(inputs: Sequence[str], options: TaskOptions, chosen: Chosen) -> Plan:
     face = getattr(options, "face", "")
     return make_plan(
         options.subjects(inputs),
@@ -85,7 +83,7 @@ def _plan(inputs: Sequence[str], options: TaskOptions, card: Card) -> Plan:
         latents=options.save_latents,
         shard=parse_shard(options.shard) if options.shard else None,
         stdin=options.stdin,
-        model=card.name,
+        model=chosen.installed.name,
         seed=options.seed,
         face=int(face) if face.isdigit() else 0,
         variants=options.variants,

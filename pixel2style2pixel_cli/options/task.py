@@ -112,7 +112,8 @@ class TaskOptions:
     )  # fmt: skip
     model: str = declare(
         "auto", "--model", metavar="NAME", section=MODEL, path=True,
-        help="auto (the best installed one), a name from p2s2p models list, or the folder of a training run.",
+        help="auto (the best installed one), a name from p2s2p models list, the folder of a training run, or a file of "
+        "p2s2p tune.",
     )  # fmt: skip
     device: str = declare_device()
     dtype: Dtype = declare(

@@ -30,7 +30,13 @@ class Chosen:
     @property
     def label(self) -> str:
         """Name and the beginning of the encoder's hash: what recipe and JSON call the model."""
-        return f"{self.card.name}@{self.installed.hashes['encoder'][:4]}"
+        return f"{self.installed.name}@{self.installed.hashes['encoder'][:4]}"
+
+    @property
+    def announced(self) -> str:
+        """What a run says of its model."""
+        kind = "bundled" if self.card.bundled else "installed"
+        return f"model: {self.installed.name} ({kind}, {self.resolution} px)"
 
     @property
     def resolution(self) -> int:

@@ -31,4 +31,4 @@ class InvertOptions(OptimisedOptions):
         """Photographs as they are, optimised where asked."""
         from pixel2style2pixel_cli.tasks.photo import photo_task
 
-        return photo_task(self, model, change_codes=self.optimised if self.optimize else None)
+        return photo_task(self, model, change_codes=self.found if self.optimize or model.pivots else None)

@@ -16,10 +16,12 @@ from pixel2style2pixel_cli.files.image import Photo
 from pixel2style2pixel_cli.options.task import FaceOptions
 from pixel2style2pixel_cli.tasks.base import Prepared
 from pixel2style2pixel_cli.tasks.photo import PhotoPreparer, photo_preparer
-from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX, load_latents
+from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX, LatentFile, load_latents
 
 if TYPE_CHECKING:
     # imports torch, which a helper process should not wait for
+    from torch import Tensor
+
     from pixel2style2pixel_cli.engine.codes import Codes
     from pixel2style2pixel_cli.engine.engine import Engine
     from pixel2style2pixel_cli.engine.loading import Model
@@ -53,16 +55,7 @@ class CodePreparer:
         """Decode a photograph, or read a latent by its suffix."""
         if isinstance(source, bytes) or source.suffix.lower() != LATENT_SUFFIX:
             return self.photos.read(source, name=name, max_pixels=max_pixels)
-        found = load_latents(source, expect_generator=self.generator)
-        codes = found.codes
-        if found.space == "W":
-            codes = codes.repeat(self.rows, axis=0)
-        if codes.shape != (self.rows, self.width) or found.space == "Z" or not found.latent_avg_included:
-            raise InputError(
-                f"{name} holds codes {'x'.join(map(str, codes.shape))} in {found.space}, "
-                f"expected {self.rows}x{self.width} in W+",
-                "make it with p2s2p invert --save-latents",
-            )
+        codes, found = read_code(source, self.generator, (self.rows, self.width), name=name)
         pixels = np.zeros((0, 0, 3), np.uint8)
         sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
         return LatentInput(pixels=pixels, sha256=sha256, name=name, codes=codes, has_noise=found.noise is not None)
@@ -77,6 +70,24 @@ class CodePreparer:
         return [Prepared(face=None, crop=crop, target=None, matrix=None, aligned=False, codes=photo.codes, note=note)]
 
 
+def read_code(
+    path: Path, generator: str, shape: tuple[int, int], *, name: str
+) -> tuple[NDArray[np.float32], LatentFile]:
+    """The code in W+ of a latent, of this shape (N, D), and the file; InputError for one of another generator or size.
+
+    ``name`` is what messages call it. A code in W is repeated for every row.
+    """
+    found = load_latents(path, expect_generator=generator)
+    codes = found.codes.repeat(shape[0], axis=0) if found.space == "W" else found.codes
+    if codes.shape != shape or found.space == "Z" or not found.latent_avg_included:
+        raise InputError(
+            f"{name} holds codes {'x'.join(map(str, codes.shape))} in {found.space}, "
+            f"expected {shape[0]}x{shape[1]} in W+",
+            "make it with p2s2p invert --save-latents",
+        )
+    return codes, found
+
+
 def code_preparer(options: FaceOptions, model: Model) -> CodePreparer:
     """Photographs for the encoder of a model, and codes of its generator."""
     spec = model.generator_spec
@@ -89,11 +100,23 @@ def code_preparer(options: FaceOptions, model: Model) -> CodePreparer:
 
 
 def given_codes(engine: Engine, prepared: Sequence[Prepared], codes: Codes) -> Codes:
-    """The codes of latents in the place of those that the encoder made of their grey squares."""
+    """The codes that are known already in the place of those that the encoder made."""
     import torch
 
-    rows = [
-        code if given.codes is None else torch.from_numpy(given.codes).to(code)
-        for code, given in zip(codes.w_plus, prepared, strict=True)
-    ]
+    known = [known_code(engine, each) for each in prepared]
+    rows = [code if given is None else given.to(code) for code, given in zip(codes.w_plus, known, strict=True)]
     return codes.with_w_plus(torch.stack(rows))
+
+
+def known_code(engine: Engine, prepared: Prepared) -> Tensor | None:
+    """The code (N, D) of a latent, or of a picture that the model was tuned for; None for any other picture."""
+    import torch
+
+    if prepared.codes is not None:
+        return torch.from_numpy(prepared.codes)
+    return engine.model.pivots.get(crop_sha256(prepared)) if engine.model.pivots else None
+
+
+def crop_sha256(prepared: Prepared) -> str:
+    """What tells pictures apart as the encoder sees them."""
+    return hashlib.sha256(np.ascontiguousarray(prepared.crop).tobytes()).hexdigest()

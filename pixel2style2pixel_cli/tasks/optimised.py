@@ -57,16 +57,16 @@ class OptimisedOptions(FaceOptions):
         }  # fmt: skip
 
     def found(self, engine: Engine, prepared: Sequence[Prepared], codes: Codes, *, counted: bool = True) -> Codes:
-        """The codes of photographs, optimised where asked, and those of latents as they were given.
+        """The codes of photographs, optimised where asked; those of latents, and pivots of a tuned model, as they are.
 
         ``counted``: these are inputs that give outputs, which progress counts.
         """
         import torch
 
         from pixel2style2pixel_cli.engine.codes import Found
-        from pixel2style2pixel_cli.tasks.latent import given_codes
+        from pixel2style2pixel_cli.tasks.latent import given_codes, known_code
 
-        photos = [place for place, each in enumerate(prepared) if each.codes is None]
+        photos = [place for place, each in enumerate(prepared) if known_code(engine, each) is None]
         given = given_codes(engine, prepared, codes)
         if not (photos and self.optimize):
             return given

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from pixel2style2pixel_cli.errors import MissingError, P2S2PError, UsageError
+from pixel2style2pixel_cli.errors import MissingError, P2S2PError, UsageError, in_one_line
+from pixel2style2pixel_cli.files.paths import display
+from pixel2style2pixel_cli.weights.changes import CHANGES_SUFFIX, read_changes_header
+from pixel2style2pixel_cli.weights.header import read_weight_header
 from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, WeightFile, load_card
 from pixel2style2pixel_cli.zoo.find import DISTRIBUTION, card_folders, entries, find_card, install_folder, list_cards
 from pixel2style2pixel_cli.zoo.resolve import InstalledModel, locate
@@ -15,9 +20,14 @@ _CHECKPOINT = re.compile(r'^\s*role\s*=\s*"checkpoint"', re.MULTILINE)
 
 
 def choose_model(task: str, name: str = "auto") -> InstalledModel:
-    """The model a task runs with: ``auto`` is the best installed one by rank, ``mini`` the bundled one, else a name."""
+    """The model a task runs with: ``auto`` is the best installed one by rank, ``mini`` the bundled one, else a name.
+
+    A file of ``p2s2p tune`` is the model for this task whose generator it changes.
+    """
     if name in ("auto", "mini"):
         return _choose_installed(task, bundled=name == "mini")
+    if Path(name).suffix.lower() == CHANGES_SUFFIX:
+        return _choose_tuned(task, Path(name).expanduser())
     card = find_card(name)
     if task not in card.tasks:
         able = [other.name for other in list_cards() if task in other.tasks]
@@ -29,6 +39,14 @@ def choose_model(task: str, name: str = "auto") -> InstalledModel:
     if model is None:
         raise MissingError(f"the model {card.name} is not installed", how_to_install(card))
     return model
+
+
+def require_model(name: str) -> None:
+    """Raise unless there is a model of this name, or a file of changes at this path."""
+    if Path(name).suffix.lower() == CHANGES_SUFFIX:
+        read_changes_header(Path(name).expanduser())
+    else:
+        find_card(name)
 
 
 def find_model(name: str) -> Card:
@@ -46,12 +64,37 @@ def installed_models(task: str, *, bundled: bool = False) -> Iterator[InstalledM
     cards = [card for folder in card_folders() if _may_be_installed(folder) and (card := _sound(folder)) is not None]
     for card in sorted(cards, key=lambda card: (-card.rank, card.name)):
         if _is_able(card, task, bundled):
-            try:
-                model = locate(card)
-            except P2S2PError:
-                continue
+            model = _sound_model(card)
             if model is not None:
                 yield model
+
+
+def _choose_tuned(task: str, path: Path) -> InstalledModel:
+    header = read_changes_header(path)
+    for model in _candidates(task, header.model):
+        if read_weight_header(model.files["generator"]).digest == header.generator:
+            return replace(model, changes=path)
+    raise MissingError(
+        f"{display(path)} changes generator {header.generator[:12]} (of {in_one_line(header.model)}), and no installed "
+        f"model for {task} draws with it",
+        "install the model that it was tuned with, or tune again",
+    )
+
+
+def _candidates(task: str, first: str) -> Iterator[InstalledModel]:
+    """The model of a name, where it is installed and does the task, then all others that do."""
+    with contextlib.suppress(P2S2PError):
+        yield choose_model(task, first)
+    for card in list_cards():
+        if task in card.tasks and (model := _sound_model(card)) is not None:
+            yield model
+
+
+def _sound_model(card: Card) -> InstalledModel | None:
+    try:
+        return locate(card)
+    except P2S2PError:
+        return None
 
 
 def _choose_installed(task: str, *, bundled: bool) -> InstalledModel:

@@ -11,7 +11,7 @@ from pixel2style2pixel_cli.errors import MissingError, UsageError
 from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec
 from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, Role, load_card
 from pixel2style2pixel_cli.zoo.find import find_named, install_folder, is_readable_file
-from pixel2style2pixel_cli.zoo.verify import check_sha256
+from pixel2style2pixel_cli.zoo.verify import check_sha256, sha256_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,17 +19,18 @@ class InstalledModel:
     """A model whose files are all there.
 
     By role: the card in ``parts`` that lends a network (the model's own one, or another model's), and the file in
-    ``files`` that holds it.
+    ``files`` that holds it. ``changes`` is what pivotal tuning changed in the generator, where it was tuned.
     """
 
     card: Card
     parts: Mapping[Role, Card]
     files: Mapping[Role, Path]
+    changes: Path | None = None
 
     @property
     def name(self) -> str:
-        """What the model is called."""
-        return self.card.name
+        """What the model is called; a tuned one also by its file."""
+        return self.card.name if self.changes is None else f"{self.card.name}+{self.changes.stem}"
 
     @property
     def encoder(self) -> EncoderSpec | None:
@@ -51,7 +52,8 @@ class InstalledModel:
     @property
     def weights_sha256(self) -> dict[str, str]:
         """The hashes as recipes hold them."""
-        return {str(role): value for role, value in self.hashes.items()}
+        changes = {} if self.changes is None else {"changes": sha256_file(self.changes)}
+        return {**{str(role): value for role, value in self.hashes.items()}, **changes}
 
     @property
     def checked_files(self) -> Mapping[Role, Path]:
