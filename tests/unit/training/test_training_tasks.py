@@ -20,7 +20,7 @@ from pixel2style2pixel_cli.files.image import encode_image
 from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS
 from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.registry import build_encoder
-from pixel2style2pixel_cli.networks.specs import EncoderSpec
+from pixel2style2pixel_cli.networks.specs import EncoderSpec, n_styles_of
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.tasks.table import TRAINED
 from pixel2style2pixel_cli.training.config import (
@@ -122,7 +122,8 @@ def test_every_preset_can_be_built(name: str) -> None:
     assert config.encoder.input_channels == INPUT_KINDS[config.task.kind].channels
     assert config.run.log_every % config.losses.draw_every == 0 or config.run.steps % config.losses.draw_every == 0
     with torch.device("meta"):
-        build_encoder(config.encoder, 12 if name.startswith("mini") else 18, 512)
+        for resolution in (128, 256, 1024):  # presets do not say for which generator
+            build_encoder(config.encoder, n_styles_of(resolution), 512)
 
 
 def test_every_task_has_a_published_preset_of_its_kind_of_input() -> None:
