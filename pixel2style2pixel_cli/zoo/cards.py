@@ -29,6 +29,8 @@ LARGEST_CARD = 1 << 20  # bytes
 MOST_STEPS = 100_000
 ALIGNMENTS = Literal["ffhq", "none"]
 
+LOGIN = re.compile(r"(?<=://)[^/]*@")
+
 T = TypeVar("T")
 S = TypeVar("S")
 
@@ -58,7 +60,7 @@ class Source:
             return f"https://drive.google.com/file/d/{self.address}/view"
         if self.kind == "dist":
             return f"the Python distribution {self.address}"
-        return self.address
+        return LOGIN.sub("", self.address)  # it is printed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from http.client import HTTPException, HTTPResponse, RemoteDisconnected
+from http.client import HTTPException, HTTPResponse, LineTooLong, RemoteDisconnected
 from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
@@ -121,6 +121,8 @@ def read_head(wire: Wire, method: str) -> tuple[HTTPResponse, IO[bytes]]:
     except RemoteDisconnected as error:
         raise SourceError("closed the connection without an answer", again=True) from error
     except (HTTPException, ValueError) as error:
+        if isinstance(error, LineTooLong) or "more than" in str(error):  # it takes 100 headers of 64 kB
+            raise SourceError("sends headers without end") from error
         raise SourceError("does not answer as a web server does") from error
     return response, stream
 

@@ -86,7 +86,8 @@ def fetch_weight(card: Card, weight: WeightFile, *, offline: bool = False, on_ev
         try:
             _check_usable(source)
             budget.begin_source()
-            on_event(Notice(message=f"fetching {weight.file} from {source.address}"))
+            where = source.link if source.kind == "https" else source.address
+            on_event(Notice(message=f"fetching {weight.file} from {where}"))
             _fetch_from(source, weight, target, budget, on_event)
         except SourceError as error:
             login = "; HF_TOKEN gives one" if source.kind == "hf" and error.reason == STATUS[401] else ""

@@ -22,8 +22,8 @@ class Limits:
     """Bounds of one download, in seconds and bytes.
 
     A file costs at most ``file_copies`` times its size and ``spare_bytes``, headers and repetitions included, and one
-    source ``source_copies`` times its size and ``spare_bytes``. A try that brings less than ``progress_bytes`` (of a
-    small file: than a twentieth) is one without progress.
+    source ``source_copies`` times its size and a quarter of ``spare_bytes``. A try that brings less than
+    ``progress_bytes`` (of a small file: than a twentieth) is one without progress.
     """
 
     silence: float = 10.0  # without a single byte
@@ -72,7 +72,7 @@ class Budget:
         """Allow another source its share; SourceError where not even one copy is left."""
         if self._file < self._size:
             raise SourceError(f"not asked: {LIMITS.file_copies} times the size of the file has come already")
-        self._source = min(self._file, LIMITS.source_copies * self._size + LIMITS.spare_bytes)
+        self._source = min(self._file, LIMITS.source_copies * self._size + LIMITS.spare_bytes // 4)
 
     def take(self, count: int) -> None:
         """So many bytes have come."""
@@ -80,7 +80,8 @@ class Budget:
         if self._source < 0:
             raise SourceError(
                 f"sent more than {LIMITS.source_copies} times the size of the file ({file_size(self._size)}), "
-                "and not the whole of it"
+                "and not the whole of it",
+                wrong=True,
             )
 
 

@@ -61,13 +61,13 @@ class Answer:
         while line := self.stream.readline(LONGEST_LINE):
             size = CHUNK.fullmatch(line)
             if size is None:
-                raise SourceError("sends garbage between the pieces of the file")
+                raise SourceError("sends garbage between the pieces of the file", wrong=True)
             count = int(size[1], 16)
             if count == 0:
                 return  # what may follow are headers that nobody needs, and the connection is used once
             yield from self._run(count)
             if self.stream.readline(3) not in (b"\r\n", b"\n", b""):
-                raise SourceError("sends garbage between the pieces of the file")
+                raise SourceError("sends garbage between the pieces of the file", wrong=True)
 
     def _run(self, count: int | None) -> Iterator[bytes]:
         left = PIECE if count is None else count

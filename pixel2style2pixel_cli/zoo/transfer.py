@@ -14,7 +14,7 @@ from pixel2style2pixel_cli.events import OnEvent, Progress
 from pixel2style2pixel_cli.zoo import limits
 from pixel2style2pixel_cli.zoo.address import Address, parse_address
 from pixel2style2pixel_cli.zoo.cards import Source, WeightFile
-from pixel2style2pixel_cli.zoo.limits import Budget, SourceError
+from pixel2style2pixel_cli.zoo.limits import SILENCE_VARIABLES, Budget, SourceError, silence_of
 from pixel2style2pixel_cli.zoo.request import Answer, asked, length_of
 from pixel2style2pixel_cli.zoo.verify import stand_in
 
@@ -27,6 +27,8 @@ HEAD_BYTES = 512  # that tell a web page from weights
 
 def hub_address(source: Source, weight: WeightFile) -> tuple[Address, str | None]:
     """Where the Hub has a file, and the value of ``Authorization`` for it; SourceError where the settings are wrong."""
+    for method in SILENCE_VARIABLES:
+        silence_of(method)  # huggingface_hub does not start with a wrong one, and does not say which it is
     endpoint = os.environ.get(ENDPOINT_VARIABLE)
     if endpoint:
         try:
