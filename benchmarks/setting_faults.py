@@ -250,10 +250,10 @@ def settings() -> dict[str, Fault]:
         for name, values in hub.items()
         for value in values
     }
-    for value in ("/nowhere/ca.pem", "/dev/null", __file__, "\udcff"):
-        rows[f"SSL_CERT_FILE={value!a}"[-60:]] = Fault(
-            kind="settings", address=tls, environment={"SSL_CERT_FILE": value}
-        )
+    for name, value in {
+        "of nowhere": "/nowhere/ca.pem", "of a device": "/dev/null", "of text": __file__, "of no name": "\udcff",
+    }.items():  # fmt: skip
+        rows[f"SSL_CERT_FILE {name}"] = Fault(kind="settings", address=tls, environment={"SSL_CERT_FILE": value})
     rows["REQUESTS_CA_BUNDLE of nowhere"] = Fault(
         kind="settings", address=tls, environment={"REQUESTS_CA_BUNDLE": "/nowhere"}
     )

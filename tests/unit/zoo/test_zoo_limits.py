@@ -48,21 +48,22 @@ def hub() -> Iterator[Hub]:
         yield server
 
 
-def in_seconds(seconds: float) -> str:
-    return email.utils.formatdate(time.time() + seconds, usegmt=True)
-
-
 @pytest.mark.parametrize(
     ("text", "least", "most"),
     [
         ("0", 0, 0), ("120", 120, 120), (" 7 ", 7, 7), ("9" * 12, 1e11, 1e12), ("9" * 13, math.inf, math.inf),
-        ("9" * 5000, math.inf, math.inf), (in_seconds(90), 85, 90), (in_seconds(-90), 0, 0),
+        ("9" * 5000, math.inf, math.inf), ("Mon, 01 Jan 2001 00:00:00 GMT", 0, 0),
         ("Fri, 31 Dec 9999 23:59:59 GMT", 1e10, 1e12), ("Wed, 21 Oct 2150 07:28:00", 1e9, 1e10),
     ],
 )  # fmt: skip
 def test_a_wait_as_seconds_or_as_a_date(text: str, least: float, most: float) -> None:
     found = retry_after(text)
     assert found is not None and least <= found <= most
+
+
+def test_a_wait_until_tomorrow() -> None:
+    tomorrow = email.utils.formatdate(time.time() + 86400, usegmt=True)
+    assert 80000 < (retry_after(tomorrow) or 0) <= 86400
 
 
 @pytest.mark.parametrize(
