@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +38,9 @@ def __getattr__(name: str) -> Callable[..., Summary]:
     made = function_of(
         f"api.{name}",
         options,
-        _run_task,
+        _run_task if options.takes_inputs else partial(_run_task, ()),
         does=TASKS[name].does,
-        inputs=Inputs,
+        inputs=Inputs if options.takes_inputs else None,
         inputs_help=options.inputs_help,
     )
     globals()[name] = made

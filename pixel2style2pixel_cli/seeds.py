@@ -30,19 +30,22 @@ def torch_generator(seed: int) -> torch.Generator:
     return torch.Generator(device="cpu").manual_seed(seed)
 
 
-def parse_seeds(given: Sequence[int | str]) -> tuple[int, ...]:
-    """Seeds out of numbers and texts such as ``3`` and ``10-13,20``: in the order given, each once."""
+def parse_seeds(given: Sequence[int | str], *, flag: str = "--mix-seed", what: str = "styles") -> tuple[int, ...]:
+    """Seeds out of numbers and texts such as ``3`` and ``10-13,20``: in the order given, each once.
+
+    ``flag`` and ``what`` are what messages call the option, and what there is one of for each seed.
+    """
     seeds: list[int] = []
     for text in (part.strip() for item in given for part in str(item).split(",")):
         match = _RANGE.fullmatch(text)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (_LARGEST + 1, 0)
         if max(first, last) > _LARGEST:
             raise UsageError(
-                f"the seed {text!r} is not a whole number from 0 to {_LARGEST}", "write --mix-seed 3 or 0-7,20"
+                f"the seed {text!r} is not a whole number from 0 to {_LARGEST}", f"write {flag} 3 or 0-7,20"
             )
         if last < first:
             raise UsageError(f"the seeds {text} are not a valid range", "write the smaller number first, as in 0-7")
         if len(seeds) + last - first >= MOST_SEEDS:
-            raise UsageError(f"{text} asks for more than {MOST_SEEDS} styles", "use fewer seeds at a time")
+            raise UsageError(f"{text} asks for more than {MOST_SEEDS} {what}", "use fewer seeds at a time")
         seeds.extend(range(first, last + 1))
     return tuple(dict.fromkeys(seeds))

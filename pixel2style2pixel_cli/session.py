@@ -150,6 +150,15 @@ class Session:
         ]
         return made if given.ndim == 3 else made[0]
 
+    def generate(self, *, seed: int | str | Sequence[int | str] = 0, **options: Any) -> Any:
+        """A random face; a list of them for several seeds, as ``"0-15"``. Options as of ``p2s2p generate``."""
+        given = {"seed": seed, **options}
+        names = self._options("generate", given).made_up
+        found = [each for each in self._run("generate", names, given, on_error="raise") if isinstance(each, list)]
+        several = len(found) > 1 or _is_list(seed) or gives_several(options_of("generate"), options)
+        results = [result for each in found for result in each]
+        return results if several else results[0]
+
     def translate(
         self, task: str, image: Given | Sequence[Given], *, on_error: OnError = "raise", **options: Any
     ) -> Any:

@@ -43,13 +43,13 @@ def task_spec(name: str) -> CommandSpec:
     """The command of one task."""
     options = options_of(name)
     (inputs,) = declarations_of(Inputs)
-    inputs = replace(inputs, metavar=options.inputs, help=options.inputs_help)
+    taken = (replace(inputs, metavar=options.inputs, help=options.inputs_help),) if options.takes_inputs else ()
     faces = declarations_of(FaceFlags) if issubclass(options, FaceOptions) else ()
     return CommandSpec(
         name=name,
         help=TASKS[name].does,
         act=partial(_run, options),
-        takes=(inputs, *declarations_of(options), *declarations_of(RunFlags), *faces),
+        takes=(*taken, *declarations_of(options), *declarations_of(RunFlags), *faces),
         examples=options.examples,
     )
 
@@ -77,7 +77,8 @@ def _call_api(output: Output, options: type[TaskOptions], values: Mapping[str, A
 
     told = {declared.name: values[declared.name] for declared in declarations_of(options)}
     plumbing = {"stdin": read_stdin, "stdout": output.write_bytes, "on_event": output.on_event}
-    summary: Summary = getattr(api, options.command)(values["inputs"], **told, **plumbing)
+    inputs = (values["inputs"],) if options.takes_inputs else ()
+    summary: Summary = getattr(api, options.command)(*inputs, **told, **plumbing)
     return summary
 
 

@@ -233,6 +233,13 @@ def expand_inputs(
     return expansion
 
 
+def made_up_inputs(names: Sequence[str]) -> Expansion:
+    """Inputs that are no files: what a task makes pictures of by itself."""
+    made = Expansion(recursive=False, suffixes=frozenset(), output_root=None)
+    made.sources.extend(Source(path=None, label=name, relative=name) for name in names)
+    return made
+
+
 def _look_at(path: str) -> _Look:
     try:
         mode = os.stat(path).st_mode

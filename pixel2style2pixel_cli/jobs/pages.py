@@ -55,7 +55,9 @@ class SheetPages:
         Returns a page when it is full.
         """
         names = self.drawn[start : start + len(drawn)]
-        self._groups.append((label, (label, *self.before[1:], *names), [*map(tile, before), *drawn]))
+        self._groups.append(
+            (label, ((label, *self.before[1:], *names) if self.before else names), [*map(tile, before), *drawn])
+        )
         full = groups_of_page(len(self.before) + self.line, TILE, columns=1 if self._is_long else None)
         return self.rest() if len(self._groups) >= full else None
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from pixel2style2pixel_cli.errors import UsageError
-from pixel2style2pixel_cli.jobs.expand import Source, expand_inputs
+from pixel2style2pixel_cli.jobs.expand import Source, expand_inputs, made_up_inputs
 from pixel2style2pixel_cli.jobs.finished import Finished
 from pixel2style2pixel_cli.jobs.naming import ROW, OutputNames, parse_template
 from pixel2style2pixel_cli.jobs.outputs import (
@@ -144,6 +144,7 @@ def make_plan(
     kept: Sequence[str] = (),
     fields: Mapping[str, str] | None = None,
     animates: bool = False,
+    made_up: Sequence[str] = (),
     animations: Sequence[str] = (),
 ) -> Plan:
     """Settle every path of a run without changing anything on disk.
@@ -155,6 +156,7 @@ def make_plan(
     taken from folders, by default pictures. ``kept`` are other files, and folders of files, that no output may replace.
     ``fields`` are those of the name that only this command has. ``animates``: the variants of an input become one
     file where the format can move; ``animations`` are endings, with a suffix of their own, of animations beside it.
+    ``made_up`` are names in the place of inputs.
     Raises UsageError for collisions, existing outputs, an output that is an input, a folder that cannot be written, an
     empty selection.
     """
@@ -163,14 +165,18 @@ def make_plan(
     frames = frames_of(target, variants) if animates else ()
     variants = (SINGLE,) if frames else variants
     output_root = target.folder if target.kind == "folder" else None
-    found = expand_inputs(
-        inputs,
-        recursive=recursive,
-        output_root=output_root,
-        stdin=stdin,
-        suffixes=suffixes,
-        beside=None if target.kind == "stdout" else target.folder or ".",
-        command=command,
+    found = (
+        made_up_inputs(made_up)
+        if made_up
+        else expand_inputs(
+            inputs,
+            recursive=recursive,
+            output_root=output_root,
+            stdin=stdin,
+            suffixes=suffixes,
+            beside=None if target.kind == "stdout" else target.folder or ".",
+            command=command,
+        )
     )
     beside = latents or bool(companions or input_companions or shared or animations)
     if frames:
@@ -265,7 +271,7 @@ def _name_maker(
 
     def make_names(index: int, source: Source) -> OutputNames:
         head, tail = os.path.split(source.relative)
-        stem = "stdin" if source.path is None else os.path.splitext(tail)[0]
+        stem = "stdin" if source.path is None and tail == "-" else os.path.splitext(tail)[0]
         if target.kind != "folder":
             head, stem = "", target.stem
         return OutputNames(

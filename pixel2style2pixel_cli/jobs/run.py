@@ -85,7 +85,7 @@ class TaskRun:
         content = translator.task.content if options.compares else None
         self.writer = Writer(
             plan, options, recipes, generator_digest=model.generator_digest, stdout=stdout,
-            content=None if content is None else translator.pictured(content).shown,
+            content=None if content is None else translator.pictured(content).shown, shows_input=options.takes_inputs,
         )  # fmt: skip
         self.tally = Tally(plan, model=model.label, command=options.command, on_event=on_event)
         self.busy = 0.0
@@ -226,7 +226,7 @@ class TaskRun:
         codes = self.translator.encode(prepared)
         order = [(index, variant) for index, variant in order if index < len(codes)]
         encoding = device_seconds(self.engine.device) - started
-        seeds = [image_seed(self.options.seed, f"{f.item.relative}#{f.prepared.face or 0}") for f in faces]
+        seeds = [image_seed(self.options.chance, f"{f.item.relative}#{f.prepared.face or 0}") for f in faces]
         for pictures in self._timed(self.translator.draw(prepared, codes, seeds, order)):
             for index, picture in pictures.drawn:
                 face = faces[index]

@@ -84,7 +84,7 @@ def _plan(inputs: Sequence[str], options: TaskOptions, chosen: Chosen) -> Plan:
         shard=parse_shard(options.shard) if options.shard else None,
         stdin=options.stdin,
         model=chosen.installed.name,
-        seed=options.seed,
+        seed=options.chance,
         face=int(face) if face.isdigit() else 0,
         variants=options.variants,
         companions=options.companions,
@@ -94,6 +94,7 @@ def _plan(inputs: Sequence[str], options: TaskOptions, chosen: Chosen) -> Plan:
         kept=options.also_read(inputs),
         fields=options.name_fields(inputs),
         animates=options.animates,
+        made_up=options.made_up,
         animations=options.animations,
     )
 

@@ -55,7 +55,11 @@ class Written:
 
 
 class Writer:
-    """Writes results; safe to call from several threads. ``content`` is what comparisons show before each input."""
+    """Writes results; safe to call from several threads.
+
+    ``content`` is what comparisons show before each input; where ``shows_input`` is not set, they show what is drawn
+    and nothing else.
+    """
 
     def __init__(
         self,
@@ -66,10 +70,11 @@ class Writer:
         generator_digest: str,
         stdout: Callable[[bytes], object],
         content: Pixels | None = None,
+        shows_input: bool = True,
     ) -> None:
         self.plan, self.options, self.recipes, self.stdout = plan, options, recipes, stdout
         self.generator_digest = generator_digest
-        self.content = content
+        self.content, self.shows_input = content, shows_input
         self.places = Places(options.existing)
 
     def write(self, results: Sequence[Result]) -> list[Written]:
@@ -144,7 +149,8 @@ class Writer:
 
     def new_sheet(self) -> SheetPages:
         """An empty sheet for the pictures of this run."""
-        captions, before = self._captions(self._labels()), 1 if self.content is None else 2
+        captions = self._captions(self._labels())
+        before = 0 if not self.shows_input else 1 if self.content is None else 2
         return SheetPages(before=captions[:before], drawn=captions[before:])
 
     def write_page(self, page: Page) -> None:
@@ -192,10 +198,14 @@ class Writer:
 
     def shown(self, prepared: Prepared) -> list[Pixels]:
         """What comparisons show beside the pictures drawn."""
+        if not self.shows_input:
+            return []
         return [prepared.shown] if self.content is None else [self.content, prepared.shown]
 
     def _captions(self, drawn: tuple[str, ...]) -> tuple[str, ...]:
         """Names of the pictures of a comparison; ``drawn`` are those that are drawn of one input."""
+        if not self.shows_input:
+            return drawn
         return ("input", *drawn) if self.content is None else ("content", "style", "result")
 
     def _labels(self) -> tuple[str, ...]:

@@ -70,8 +70,9 @@ class TaskOptions:
     """What every task is told.
 
     ``command`` names the task, ``inputs`` and ``inputs_help`` say what it takes, ``examples`` are command lines for its
-    help. ``kind`` is what its encoder reads, ``takes_latents`` whether codes may stand for pictures. ``works_with`` is
-    the task that models must do for this one where no card names it, ``together`` whether all inputs make one output.
+    help. ``takes_inputs``: it needs some; ``kind`` is what its encoder reads, ``takes_latents`` whether codes may stand
+    for pictures. ``works_with`` is the task that models must do for this one where no card names it, ``together``
+    whether all inputs make one output.
     ``stdin``, ``stdout`` and ``on_event`` connect a run to its caller; the other fields are the options of the command.
     """
 
@@ -79,6 +80,7 @@ class TaskOptions:
     examples: ClassVar[tuple[str, ...]] = ()
     inputs: ClassVar[str] = "INPUT"
     inputs_help: ClassVar[str] = "Photographs" + INPUTS_HELP
+    takes_inputs: ClassVar[bool] = True
     takes_latents: ClassVar[bool] = False
     works_with: ClassVar[str] = ""
     together: ClassVar[bool] = False
@@ -169,6 +171,16 @@ class TaskOptions:
     def samples(self) -> tuple[int, ...]:
         """The seeds of ``mix_seed``, without repetitions; empty where no style is mixed in."""
         return parse_seeds(self.mix_seed or ())
+
+    @property
+    def chance(self) -> int:
+        """The seed of everything random but the style samples."""
+        return self.seed
+
+    @property
+    def made_up(self) -> tuple[str, ...]:
+        """Names of the inputs of a task that takes none: what it makes pictures of."""
+        return ()
 
     @property
     def variants(self) -> tuple[Variant, ...]:

@@ -94,7 +94,7 @@ class MemoryTask:
         flat = [(number, face) for number, (_, _, faces) in enumerate(inputs) for face in faces]
         if not flat:
             return [[] for _ in inputs]
-        prepared, seed = [face for _, face in flat], self.chosen.options.seed
+        prepared, seed = [face for _, face in flat], self.chosen.options.chance
         seeds = [image_seed(seed, f"{_relative(inputs[n][0])}#{face.face or 0}") for n, face in flat]
         codes = self.translator.encode(prepared)
         if len(codes) < len(prepared):  # an interrupt ended the optimisation of one that others come after
@@ -118,7 +118,7 @@ class MemoryTask:
                             index=face.face, points=face.points, matrix=face.matrix, crop_size=face.crop.shape[0]
                         ),
                         crop=face.crop,
-                        photo=photo.pixels if face.codes is None else None,
+                        photo=photo.pixels if face.codes is None and photo.pixels.size else None,
                         variant=picture.variant,
                         hole=face.hole is not None,
                         metrics={} if picture.found is None else dict(picture.found.metrics),

@@ -93,6 +93,6 @@ def recipe_maker(options: TaskOptions, installed: InstalledModel, inputs: Sequen
         options={**shared, **own, **style_recipe(options, installed)},
         model=installed.name,
         weights_sha256=installed.weights_sha256,
-        seed=options.seed,
+        seed=options.chance,
         of_input=options.recipe_of_input,
     )

@@ -40,6 +40,7 @@ TASKS = {
         "Change one thing about each face, such as smile, age or pose, by moving its code along a direction.",
         trained=False,
     ),
+    "generate": Row("GenerateOptions", "Draw random faces, one for each seed.", trained=False),
     "transfer": Row(
         "TransferOptions",
         "Draw CONTENT in the style of each STYLE: the first rows of the one, the others of the other.",

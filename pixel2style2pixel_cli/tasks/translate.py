@@ -65,11 +65,27 @@ class Translator:
     def encode(self, prepared: Sequence[Prepared]) -> Codes:
         """Codes (B, N, D) of encoder inputs, with the task's own change, before any style is mixed in."""
         task = self.task
+        if not task.encodes:
+            return self._made_up(prepared)
         batch = task.encoder_batch([p.encoder_input for p in prepared])
         if task.change is None:
             return self.engine.encode(batch)
         change = task.change
         return self.engine.encode(batch, lambda codes, part: change(self.engine, prepared[part], codes))
+
+    def _made_up(self, prepared: Sequence[Prepared]) -> Codes:
+        """The codes of a task that no encoder takes part in."""
+        from pixel2style2pixel_cli.engine.codes import Codes, join
+
+        engine, change = self.engine, self.task.change
+        generator = engine.model.generator
+        average = generator.repeat(generator.latent_avg[None])
+
+        def run(start: int, stop: int) -> Codes:
+            codes = Codes(average.expand(stop - start, -1, -1))
+            return codes if change is None else change(engine, prepared[start:stop], codes)
+
+        return join(engine.split(len(prepared), run))
 
     def draw(
         self, prepared: Sequence[Prepared], codes: Codes, seeds: Sequence[int], order: Sequence[tuple[int, Variant]]
