@@ -64,7 +64,7 @@ def read_bytes(
         if stat.S_ISDIR(mode):
             raise InputError(f"{name} is a folder, expected a picture file", "give the folder as an input of its own")
         if stat.S_ISFIFO(mode):
-            return _read_pipe(path, name, most)
+            return _read_pipe(path, name, most, expected)
         if not stat.S_ISREG(mode):
             raise InputError(f"{name} is a device or a socket, expected a file", "give a file")
         with path.open("rb") as file:
@@ -73,7 +73,7 @@ def read_bytes(
                 check(file)
                 file.seek(0)
             if size > most:
-                raise _too_long(name, size, most)
+                raise _too_long(name, size, most, expected)
             data = file.read(size + 1)  # memory for as much is taken at once
             while len(data) > size and len(data) <= most:  # it has no size, or has grown
                 more = file.read(_BLOCK)
@@ -81,7 +81,7 @@ def read_bytes(
                     break
                 data += more
         if len(data) > most:
-            raise _too_long(name, len(data), most)
+            raise _too_long(name, len(data), most, expected)
         return data
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"{name} does not exist, {expected}", "check the spelling of the path") from error
@@ -94,7 +94,7 @@ def read_bytes(
         raise InputError(f"{name} is not a valid path: {error}", "check the spelling of the path") from error
 
 
-def _read_pipe(path: Path, name: str, most: int) -> bytes:
+def _read_pipe(path: Path, name: str, most: int, expected: str) -> bytes:
     """All that comes through a pipe; opened so that one nobody writes to does not stop the run for ever."""
     if not hasattr(os, "O_NONBLOCK"):  # Windows, whose pipes have names of another kind
         with path.open("rb") as file:
@@ -117,10 +117,12 @@ def _read_pipe(path: Path, name: str, most: int) -> bytes:
             deadline = time.monotonic() + _PATIENCE
     finally:
         os.close(handle)
-    raise _too_long(name, total, most)
+    raise _too_long(name, total, most, expected)
 
 
-def _too_long(name: str, size: int, most: int) -> InputError:
+def _too_long(name: str, size: int, most: int, expected: str = READABLE) -> InputError:
+    if expected != READABLE:
+        return InputError(f"{name} has {size / 1e6:.3g} MB or more, {expected}", "give a smaller file")
     return InputError(
         f"{name} has {size / 1e9:.3g} GB or more, and no picture within the limit of pixels takes more than "
         f"{most / 1e9:.3g} GB",

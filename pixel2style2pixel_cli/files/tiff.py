@@ -42,6 +42,7 @@ _STRUCTURE = _READ - {_SUBIFDS, _ORIENTATION, _DNG, _SUBFILE, _OLD_SUBFILE} | {
 _MOST_PAGES, _MOST_TAGS = 64, 4096
 _MOST_VALUES, _MOST_STRIPS = 256, 1 << 22  # numbers of a tag: of any page that is looked at, and of the one chosen
 _REDUCED, _MASK = 1, 4
+_PLACES = frozenset({273, 324, 513})  # strips, tiles, or an old JPEG: where the pixels are
 _SENSOR = frozenset({32803, 34892})
 _COLOURS = {0: "grey", 1: "grey", 2: "RGB", 3: "palette", 4: "mask", 5: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "ICCLab"}
 _PLAIN = {0: 1, 1: 1, 2: 3}  # channels of the kinds that are read here, without alpha
@@ -159,6 +160,7 @@ class Page:
     def is_sound(self) -> bool:
         """Whether its tags are those of a valid file, though perhaps of a kind that is not read."""
         known = self.photometric in _COLOURS and 0 < self.compression <= 0xFFFF
+        known = known and any(tag in _PLACES for tag, _ in self.entries)
         return known and 0 < max(self.tags.get(_BITS, (1,))) <= 64 and 0 < self.channels <= 64
 
     def describe(self) -> str:

@@ -7,6 +7,7 @@ _DEVELOP = "develop it with a raw converter and export JPEG, PNG or TIFF"
 _STARTS = (
     (b"%PDF", "a PDF document", _CONVERT),
     (b"PK\x03\x04", "a ZIP archive", "unpack it and give the pictures inside"),
+    (b"\xff\xd8", "a JPEG file without a picture", "copy or download the file again"),
     (b"8BPS", "a Photoshop document", _CONVERT),
     (b"\x76\x2f\x31\x01", "an OpenEXR picture", _CONVERT),
     (b"#?RADIANCE", "a Radiance HDR picture", _CONVERT),

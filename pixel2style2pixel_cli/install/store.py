@@ -23,7 +23,7 @@ from pixel2style2pixel_cli.weights.read import require_finite
 from pixel2style2pixel_cli.weights.write import save_weights
 from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, Role
 from pixel2style2pixel_cli.zoo.find import require_space
-from pixel2style2pixel_cli.zoo.recover import OLD_SUFFIX, recover_models
+from pixel2style2pixel_cli.zoo.recover import OLD_SUFFIX, recover_models, remove_folder
 from pixel2style2pixel_cli.zoo.verify import INSTALL_RECORD, sha256_file
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -124,11 +124,11 @@ def _replaced_folder(destination: Path, needed: int) -> Iterator[Path]:
     except BaseException as error:  # an interrupt must not leave half a model behind either
         if old.exists() and not destination.exists():
             old.rename(destination)
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
         if isinstance(error, (OSError, SafetensorError)):
             raise _explained(error, destination) from error
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    remove_folder(old)
 
 
 def uninstall(folder: Path) -> int:
@@ -140,7 +140,7 @@ def uninstall(folder: Path) -> int:
         folder.rename(gone)
     except OSError as error:
         raise OutputError(f"{folder} cannot be removed: {error.strerror}", "close what uses it, then repeat") from error
-    shutil.rmtree(gone, ignore_errors=True)
+    remove_folder(gone)
     return size
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import glob
 import os
 import re
@@ -13,15 +15,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.errors import InputError, UsageError
 from pixel2style2pixel_cli.files.glance import glance
 from pixel2style2pixel_cli.files.paths import display, natural_key
+from pixel2style2pixel_cli.files.source import read_bytes
 from pixel2style2pixel_cli.files.suffixes import IMAGE_SUFFIXES
 from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX
 
 DEFAULT_FOLDER = "p2s2p-out"
+LONGEST_LIST = 64_000_000  # bytes
 _MAGIC = re.compile(r"[*?\[]")
 _WRITTEN = {".png", ".jpg", ".jpeg", ".webp", ".gif", LATENT_SUFFIX}  # what a run writes
+_CIRCLE = "the links in this path lead in a circle: mend them"
 _SPELLING = "check the spelling; put patterns such as 'photos/*.jpg' in quotes"
 
 
@@ -46,7 +51,7 @@ class _Look:
     hint: str = ""
 
 
-_FILE = _Look(is_file=True)
+_FILE, _FOLDER = _Look(is_file=True), _Look(is_folder=True)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -128,8 +133,8 @@ class Expansion:
                 continue
             for entry in listing:
                 relative = f"{below}/{entry.name}" if below else entry.name
-                if not entry.is_dir():
-                    look = _FILE if entry.is_file() else _look_at(entry.path)
+                look = _look_at_entry(entry)
+                if not look.is_folder:
                     self._add_found(entry.path, relative, look, found)
                 elif not self._is_output(entry.path):
                     self.subfolders = True
@@ -251,8 +256,19 @@ def _look_at(path: str) -> _Look:
         return _Look(problem=f"not permitted to read {_label(path)}", hint="check the permissions of its folders")
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         reason = getattr(error, "strerror", None) or str(error)
-        return _Look(problem=f"{_label(path)} cannot be read: {reason.lower()}", hint=_SPELLING)
+        hint = _CIRCLE if getattr(error, "errno", None) == errno.ELOOP else _SPELLING
+        return _Look(problem=f"{_label(path)} cannot be read: {reason.lower()}", hint=hint)
     return _Look(is_folder=stat.S_ISDIR(mode), is_file=stat.S_ISREG(mode))
+
+
+def _look_at_entry(entry: os.DirEntry[str]) -> _Look:
+    """The same of an entry of a folder, mostly without asking the disk again; a link in a circle cannot be asked."""
+    with contextlib.suppress(OSError):
+        if entry.is_dir():
+            return _FOLDER
+        if entry.is_file():
+            return _FILE
+    return _look_at(entry.path)
 
 
 def _source(path: str, relative: str, look: _Look) -> Source:
@@ -286,12 +302,12 @@ def _read_list(text: str, stdin: Callable[[], bytes]) -> bytes:
         data = stdin()
     else:
         path = Path(text[1:])
+        expected = f"expected a text of at most {LONGEST_LIST / 1e6:.0f} MB with one path a line"
         try:
-            data = path.read_bytes()
-        except (OSError, ValueError) as error:
-            reason = (getattr(error, "strerror", None) or str(error)).lower()
+            data = read_bytes(path, "it", most=LONGEST_LIST, expected=expected)
+        except InputError as error:
             hint = f"for a file whose own name starts with @ write ./{display(text)}"
-            raise UsageError(f"the list {display(path)} cannot be read: {reason}", hint) from error
+            raise UsageError(f"the list {display(path)} cannot be read: {error.message}", hint) from error
     if b"\xff\xd8\xff" in data[:4] or b"PNG\r\n" in data[:8] or b"WEBP" in data[:16]:
         raise UsageError(f"{display(text)} is a picture, not a list", "after @ comes a text file with one path a line")
     if not data.strip(b"\r\n\t \0"):

@@ -52,7 +52,7 @@ def save_checkpoint(
                     tensors[f"optimiser/{name}/{index}/{key}"] = _plain(value)
                 else:
                     scalars.setdefault(name, {})[f"{index}/{key}"] = value
-    metadata = {"step": str(stamp.step), "config": stamp.config, "scalars": json.dumps(scalars)}
+    metadata = {"step": str(stamp.step), "config": stamp.config, "scalars": json.dumps(scalars, sort_keys=True)}
     metadata["data"] = json.dumps({"seed": stamp.seed, "pictures": stamp.pictures})
     write_atomic(folder / FILE, save(tensors, metadata))
 

@@ -20,6 +20,15 @@ def recover_models(folder: Path) -> None:
         with contextlib.suppress(OSError):
             if not (folder / name).exists():
                 aside.rename(folder / name)
-        shutil.rmtree(aside, ignore_errors=True)
+        remove_folder(aside)
     for part, _ in abandoned_in(folder, PART_SUFFIX):
-        shutil.rmtree(part, ignore_errors=True)
+        remove_folder(part)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder as far as that is possible, also where Ctrl-C comes in between: it is too late to go back."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except KeyboardInterrupt:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise

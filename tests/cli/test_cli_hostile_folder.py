@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
 import sys
 import zlib
 from collections.abc import Callable
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from real_run import FACES, Call, contents, write_photos
+
+from pixel2style2pixel_cli.jobs import expand
 
 DATA = Path(__file__).parents[1] / "regressions" / "data"
 PHOTO = DATA / "photo.png"
@@ -102,6 +105,36 @@ def test_good_pictures_of_odd_kinds_are_written(real: Call, folder: Path) -> Non
     whole = np.asarray(Image.open(folder / "out" / "photo.png")).astype(int)
     for name in ("linear_gamma16.png", "text.png"):
         assert np.abs(np.asarray(Image.open(folder / "out" / name)) - whole).mean() < 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+@pytest.mark.parametrize("flags", [(), ("-r",)])
+def test_links_in_a_circle_cost_no_other_input(real: Call, folder: Path, flags: tuple[str, ...]) -> None:
+    write_photos(folder / "in", ["a.png", "sub/b.png"])
+    (folder / "in" / "l.png").symlink_to("l.png")
+    (folder / "in" / "sub" / "up").symlink_to("..")
+    (folder / "in" / "turn").symlink_to("turn")
+    done = real("invert", "in", "-o", "out", "-q", "--align", "never", *flags)
+    ((error, hint),) = done.problems
+    assert done.code == 3 and error == "in/l.png cannot be read: too many levels of symbolic links"
+    assert hint == "the links in this path lead in a circle: mend them"
+    assert set(contents(folder / "out")) == {"a.png", *(["sub/b.png"] if flags else [])}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such file there")
+@pytest.mark.parametrize("name", ["/dev/zero", "pipe"])
+def test_a_list_that_never_ends(real: Call, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(expand, "LONGEST_LIST", 1 << 20)
+    if name == "pipe":
+        os.mkfifo(name)
+        writer = subprocess.Popen(["yes", "x.png"], stdout=os.open(name, os.O_RDWR))
+    done = real("invert", f"@{name}", "-q")
+    if name == "pipe":
+        writer.kill()
+        writer.wait()
+    ((error, _),) = done.problems
+    assert done.code == 2 and error.startswith(f"the list {name} cannot be read: it ")
+    assert ("expected a text of at most 1 MB" in error) == (name == "pipe")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such file there")

@@ -16,6 +16,7 @@ from torch import Tensor
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError, P2S2PError, UsageError
 from pixel2style2pixel_cli.install.adopt import import_model
 from pixel2style2pixel_cli.install.blend import install_blend
+from pixel2style2pixel_cli.install.store import Origin, Part, install, uninstall
 from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec
 from pixel2style2pixel_cli.weights.digest import file_digest, tensor_digest
 from pixel2style2pixel_cli.weights.write import weight_metadata
@@ -131,3 +132,28 @@ def test_the_digest_of_a_file_is_that_of_its_tensors(tmp_path: Path) -> None:
     state = {f"{i}.{kind}": torch.ones(2, i).to(kind) for i, kind in enumerate(kinds)} | {"scalar": torch.tensor(3)}
     save_file(state, tmp_path / "x.safetensors")
     assert file_digest(tmp_path / "x.safetensors") == tensor_digest(state)
+
+
+@pytest.mark.parametrize("place", ["removed", "replaced"])
+def test_an_interrupt_while_a_folder_is_removed_leaves_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    folder = tmp_path / "models" / "mine"
+    spec = GeneratorSpec(resolution=32, style_dim=4, z_dim=4, channel_max=4)
+    parts = [Part(role="generator", state={"x": torch.zeros(3)}, spec=spec)]
+    origin = Origin(file="x.pt", sha256="", checked_by="layout", licence="MIT")
+    install(parts, folder, origin, None)
+    remove, calls = shutil.rmtree, []
+
+    def interrupted(path: Path, ignore_errors: bool = False) -> None:
+        calls.append(path)
+        if len(calls) == 1:
+            next(path.iterdir()).unlink()
+            raise KeyboardInterrupt
+        remove(path, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        uninstall(folder) if place == "removed" else install(parts, folder, origin, None)
+    left = [path.name for path in (tmp_path / "models").iterdir()]
+    assert len(calls) == 2 and left == ([] if place == "removed" else ["mine"])
