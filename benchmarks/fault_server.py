@@ -152,7 +152,7 @@ class Fault:
 
     ``survives``: the file is fetched all the same. ``address`` is that of a source in the place of the Hub's, and
     ``environment`` what is set, with ``{plain}``, ``{tls}``, ``{closed}`` and others in both. ``before`` is what an
-    earlier call has left.
+    earlier call has left; ``sized`` is whether the card says how large the file is.
     """
 
     kind: str
@@ -163,6 +163,7 @@ class Fault:
     environment: dict[str, str] = field(default_factory=dict)
     before: Callable[[bytes], bytes] | None = None
     certificate: str = GOOD
+    sized: bool = True
 
 
 class FaultServer:

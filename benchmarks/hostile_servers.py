@@ -81,14 +81,14 @@ def checkpoint() -> bytes:
     return out.getvalue()
 
 
-def write_card(folder: Path, data: bytes, sources: list[str]) -> None:
+def write_card(folder: Path, data: bytes, sources: list[str], *, sized: bool = True) -> None:
     """The card of the file, with these sources in TOML."""
     spec = "\n".join(f"{key} = {value!r}" for key, value in {**SPEC, "mapping_layers": 2}.items())
     (folder / "zoo" / NAME).mkdir(parents=True, exist_ok=True)
     (folder / "zoo" / NAME / "model.toml").write_text(
         f'name = "{NAME}"\ntasks = []\nlicence = "MIT"\n[spec.generator]\n{spec}\n[[weights]]\nrole = "checkpoint"\n'
         f'file = "{FILE}"\ncontainer = "rosinality-pt"\nsha256 = "{hashlib.sha256(data).hexdigest()}"\n'
-        f"size = {len(data)}\nsources = [{', '.join(f'{{ {source} }}' for source in sources)}]\n",
+        f"{f'size = {len(data)}' if sized else ''}\nsources = [{', '.join(f'{{ {source} }}' for source in sources)}]\n",
         encoding="utf-8",
     )
 
@@ -194,7 +194,7 @@ def attack(server: FaultServer, name: str, fault: Fault, expected: dict[str, str
         hub = f'hf = "owner/repo", revision = "{COMMIT}", path = "{FILE}"'
         address = json.dumps(fault.address.format(**server.names), ensure_ascii=False)
         source = f"https = {address}" if fault.address else hub
-        write_card(folder, data, [source])
+        write_card(folder, data, [source], sized=fault.sized)
         server.begin(fault)
         outcome = pull(folder, server, fault.environment)
         outcome.kept = sum(path.stat().st_size for path in (folder / "home").rglob("*.part"))
@@ -205,7 +205,7 @@ def attack(server: FaultServer, name: str, fault: Fault, expected: dict[str, str
             if installed(folder / "home") != expected:
                 outcome.wrong.append("another model was installed")
             return outcome, outcome
-        write_card(folder, data, [source, f'https = "{server.names["plain"]}/good/{FILE}"'])
+        write_card(folder, data, [source, f'https = "{server.names["plain"]}/good/{FILE}"'], sized=fault.sized)
         if fault.place == "raw":
             server.begin(dataclasses.replace(fault, answer=None, place="store"))
         mended = {} if fault.kind in ("settings", "proxies") else fault.environment

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fault_server import OF_THE_PAST, OTHER_HOST, Answer, Fault, Talk, read_request
+from fault_server import OF_THE_PAST, OTHER_HOST, Answer, Fault, Place, Talk, read_request
 from server_faults import NAMED, TLS, chunked, endless, first, in_turn, right, says, sends, silent, then_silent, to
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -144,13 +144,13 @@ def leading_away() -> dict[str, Fault]:
 
 def hub_headers() -> dict[str, Fault]:
     """Wrong headers of a file on the Hub, from which its size and hash are read before anything is fetched."""
-    sha, place = "ab" * 32, "Location: /store/w.pt"
+    sha, place = "ab" * 32, "Location: http://localhost:1/"
     rows: dict[str, Answer] = {
         "another size": says(302, place, "X-Linked-Size: 5"),
         "a size in words": says(302, place, "X-Linked-Size: large"),
         "a size without end": says(302, place, "X-Linked-Size: " + "9" * 5000),
-        "another hash": says(302, "Location: http://localhost:1/", f'X-Linked-Etag: "{sha}"'),
-        "another hash, weak": says(302, "Location: http://localhost:1/", f'ETag: W/"{sha}"'),
+        "another hash": says(302, place, f'X-Linked-Etag: "{sha}"'),
+        "another hash, weak": says(302, place, f'ETag: W/"{sha}"'),
         "not found": says(404, "X-Error-Code: EntryNotFound", "X-Error-Message: \x1b[31mno"),
         "a gate": says(403, "X-Error-Code: GatedRepo"),
         "no HEAD": says(405, "Content-Length: 0"),
@@ -159,10 +159,24 @@ def hub_headers() -> dict[str, Fault]:
         "a login page": says(307, "Location: https://localhost:1/login"),
         "a file of another length": says(200, "Content-Length: 5"),
     }
-    good = {"a login page"}  # on another host: the content itself is asked for, and it is right
-    return {
-        name: Fault(kind="Hub", place="head", answer=answer, survives=name in good) for name, answer in rows.items()
+    known = {"a login page"}  # on another host: the content itself is asked for, and it is right
+    found = {
+        name: Fault(kind="Hub", place="head", answer=answer, survives=name in known) for name, answer in rows.items()
     }
+    unsized: dict[str, tuple[Answer, bool, str]] = {
+        "right": (good, True, ""),
+        "right, at a plain address": (good, True, "{plain}" + NAMED),
+        "endless": (in_turn(says(200), endless(b"x" * 999)), False, ""),
+        "endless, at a plain address": (in_turn(says(200), endless(b"x" * 999)), False, "{plain}" + NAMED),
+        "10^14 bytes, at a plain address": (says(200, "Content-Length: 1" + "0" * 14), False, "{plain}" + NAMED),
+        "5 bytes, at a plain address": (says(200, "Content-Length: 5", body=b"12345"), False, "{plain}" + NAMED),
+    }
+    for name, (answer, survives, address) in unsized.items():
+        place: Place = "plain" if address else "store"
+        found[f"a card without a size: {name}"] = Fault(
+            kind="Hub", answer=answer, survives=survives, place=place, address=address, sized=False
+        )
+    return found
 
 
 def with_tls() -> dict[str, Fault]:

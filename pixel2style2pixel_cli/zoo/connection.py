@@ -44,10 +44,11 @@ class Wire(io.RawIOBase):
     Until ``begin_body`` the headers are read: they have a time and a number of bytes in which to end.
     """
 
-    def __init__(self, connection: socket.socket, silence: float, budget: Budget | None = None) -> None:
+    def __init__(
+        self, connection: socket.socket, silence: float, deadline: float, budget: Budget | None = None
+    ) -> None:
         super().__init__()
-        self._connection, self._silence, self._budget = connection, silence, budget
-        self._deadline = time.monotonic() + max(limits.LIMITS.headers, silence)
+        self._connection, self._silence, self._deadline, self._budget = connection, silence, deadline, budget
         self._header_left = limits.LIMITS.header_bytes
         self._body, self._waited, self._came = False, 0.0, 0
 
@@ -93,19 +94,19 @@ class Wire(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def connected(address: Address, silence: float) -> Iterator[tuple[socket.socket, str]]:
+def connected(address: Address, silence: float, deadline: float) -> Iterator[tuple[socket.socket, str]]:
     """An open connection for requests to ``address``, closed afterwards, and what such a request has to begin with.
 
     That is the target, or the whole address where a proxy for http is asked, with the headers meant for that proxy.
     """
-    deadline = time.monotonic() + max(limits.LIMITS.connect, silence)
+    deadline = min(deadline, time.monotonic() + max(limits.LIMITS.connect, silence))
     proxy = _proxy_for(address)
     secure = address.scheme == "https"
     to, headers = (address, "") if proxy is None else proxy
     with contextlib.ExitStack() as opened:
         connection = opened.enter_context(_dial(to, deadline))
         if proxy is not None and secure:
-            _tunnel(connection, address, headers)
+            _tunnel(connection, address, headers, deadline)
         if secure:
             connection = opened.enter_context(_with_tls(connection, address, deadline))
         direct = proxy is None or secure
@@ -245,12 +246,12 @@ def _proxy_for(address: Address) -> tuple[Address, str] | None:
     return proxy, header
 
 
-def _tunnel(connection: socket.socket, address: Address, headers: str) -> None:
+def _tunnel(connection: socket.socket, address: Address, headers: str, deadline: float) -> None:
     """Let the proxy connect us to the host; what follows is between that host and us."""
     host = f"[{address.host}]" if ":" in address.host else address.host
     request = f"CONNECT {host}:{address.port} HTTP/1.1\r\nHost: {host}:{address.port}\r\n{headers}\r\n"
     send(connection, request, limits.LIMITS.silence)
-    response, _ = read_head(Wire(connection, limits.LIMITS.silence), "CONNECT")
+    response, _ = read_head(Wire(connection, limits.LIMITS.silence, deadline), "CONNECT")
     if response.status != 200:
         raise SourceError(f"the proxy refuses ({response.status})")
 

@@ -19,7 +19,7 @@ from pixel2style2pixel_cli.zoo.choose import how_to_import
 from pixel2style2pixel_cli.zoo.find import home_folder, require_space
 from pixel2style2pixel_cli.zoo.limits import Budget, SourceError
 from pixel2style2pixel_cli.zoo.request import STATUS
-from pixel2style2pixel_cli.zoo.transfer import hub_address, hub_size, part_size, remove_part, transfer
+from pixel2style2pixel_cli.zoo.transfer import checked_size, hub_address, part_size, remove_part, transfer
 from pixel2style2pixel_cli.zoo.verify import sha256_file
 
 MIRROR_VARIABLE = "P2S2P_MIRROR"
@@ -172,17 +172,15 @@ def _fetch_from(source: Source, weight: WeightFile, target: Path, budget: Budget
 
 def _complete(source: Source, weight: WeightFile, part: Path, budget: Budget, on_event: OnEvent) -> None:
     """The whole file, checked, at ``part``; after a SourceError there is at most what can be continued."""
-    login, size = None, weight.size
-    if source.kind == "hf":
-        address, login = hub_address(source, weight)
-        size = hub_size(address, weight, login, budget)
-    else:
-        address = parse_address(source.address)
+    address, login = hub_address(source, weight) if source.kind == "hf" else (parse_address(source.address), None)
+    size = weight.size
+    if size is None or source.kind == "hf":  # whose headers know the hash as well
+        size = checked_size(address, weight, login, budget)
+        budget.learn(size)
     with _writing(part):
         part.parent.mkdir(parents=True, exist_ok=True)
-        if size is not None:
-            # the rest of the file, and its converted copy
-            require_space(part.parent, 2 * size - part_size(part))
+        # the rest of the file, and its converted copy
+        require_space(part.parent, 2 * size - part_size(part))
         transfer(address, part, size, login=login, budget=budget, label=weight.file, on_event=on_event)
         found = sha256_file(part)
         if found != weight.sha256:

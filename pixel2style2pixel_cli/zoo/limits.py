@@ -28,7 +28,7 @@ class Limits:
 
     silence: float = 10.0  # without a single byte
     connect: float = 15.0  # name, connection, proxy and TLS together
-    headers: float = 30.0  # until the headers of an answer are complete
+    headers: float = 30.0  # until the headers of an answer are complete, redirects before it included
     header_bytes: int = 128 << 10
     redirects: int = 8
     window: float = 30.0  # of waiting for bytes, over which their rate is measured
@@ -42,7 +42,7 @@ class Limits:
     source_copies: int = 2
     file_copies: int = 4
     spare_bytes: int = 1 << 20
-    unknown_size: int = 8 << 30  # of a file whose card says nothing of its size
+    unknown_size: int = 8 << 30  # that a source may say where the card says none
 
 
 LIMITS = Limits()
@@ -61,28 +61,36 @@ class SourceError(Exception):
 
 
 class Budget:
-    """Bytes that may still come over the wire for one file; SourceError when they are used up."""
+    """Bytes that may come over the wire for one file; SourceError when they are used up."""
 
     def __init__(self, size: int | None) -> None:
-        self._size = LIMITS.unknown_size if size is None else size
-        self._file = LIMITS.file_copies * self._size + LIMITS.spare_bytes
-        self._source = 0
+        self._known, self._size, self._largest = size, size or 0, size or 0
+        self._file = self._source = 0  # what has come
 
     def begin_source(self) -> None:
         """Allow another source its share; SourceError where not even one copy is left."""
-        if self._file < self._size:
+        self._source, self._size = 0, self._known or 0
+        if self._file + self._largest > self._most(LIMITS.file_copies, self._largest):
             raise SourceError(f"not asked: {LIMITS.file_copies} times the size of the file has come already")
-        self._source = min(self._file, LIMITS.source_copies * self._size + LIMITS.spare_bytes // 4)
+
+    def learn(self, size: int) -> None:
+        """The size that this source says, where nobody knew it."""
+        if self._known is None:
+            self._size, self._largest = size, max(size, self._largest)
 
     def take(self, count: int) -> None:
         """So many bytes have come."""
-        self._file, self._source = self._file - count, self._source - count
-        if self._source < 0:
+        self._file, self._source = self._file + count, self._source + count
+        most = self._most(LIMITS.source_copies, self._size) - LIMITS.spare_bytes * 3 // 4
+        if self._source > most or self._file > self._most(LIMITS.file_copies, self._largest):
             raise SourceError(
                 f"sent more than {LIMITS.source_copies} times the size of the file ({file_size(self._size)}), "
                 "and not the whole of it",
                 wrong=True,
             )
+
+    def _most(self, copies: int, size: int) -> int:
+        return copies * size + LIMITS.spare_bytes
 
 
 def silence_of(method: str) -> float:

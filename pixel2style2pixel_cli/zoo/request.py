@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPMessage
@@ -98,12 +99,13 @@ def asked(
     where the last answer is an error.
     """
     silence, first = silence_of(method), address
+    deadline = time.monotonic() + max(limits.LIMITS.headers, silence)  # of the last headers, through all redirects
     for _ in range(limits.LIMITS.redirects + 1):
         with contextlib.ExitStack() as opened:
-            connection, head = opened.enter_context(connected(address, silence))
+            connection, head = opened.enter_context(connected(address, silence, deadline))
             request = f"{method} {head}{_headers(address, start, login)}"
             send(connection, request, silence)
-            wire = Wire(connection, silence, budget)
+            wire = Wire(connection, silence, deadline, budget)
             response, stream = read_head(wire, method)
             opened.callback(response.close)
             target = None

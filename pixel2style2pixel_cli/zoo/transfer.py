@@ -21,6 +21,7 @@ from pixel2style2pixel_cli.zoo.verify import stand_in
 SHA256 = re.compile(r"[0-9a-f]{64}")
 LOGIN = re.compile(r"[\x20-\x7e]+")
 CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15}|\*)")
+PACKED = ("gzip", "x-gzip", "deflate", "compress", "br", "zstd")
 ENDPOINT_VARIABLE = "HF_ENDPOINT"
 HEAD_BYTES = 512  # that tell a web page from weights
 
@@ -56,10 +57,10 @@ def hub_address(source: Source, weight: WeightFile) -> tuple[Address, str | None
     return parse_address(url), login
 
 
-def hub_size(address: Address, weight: WeightFile, login: str | None, budget: Budget) -> int | None:
-    """Size of a file on the Hub, from its headers alone; SourceError unless it can be the card's."""
+def checked_size(address: Address, weight: WeightFile, login: str | None, budget: Budget) -> int:
+    """Size of the file at an address, from its headers alone; SourceError unless it can be the card's."""
     with asked("HEAD", address, login=login, budget=budget) as answer:
-        size = length_of(answer.headers, "X-Linked-Size")
+        size = length_of(answer.headers, "X-Linked-Size")  # the Hub, which leads elsewhere for the content
         if size is None and answer.status == 200:
             size = answer.length
         etag = answer.headers.get("X-Linked-Etag") or answer.headers.get("ETag") or ""
@@ -67,11 +68,14 @@ def hub_size(address: Address, weight: WeightFile, login: str | None, budget: Bu
     _check_size(size, weight.size)
     if SHA256.fullmatch(etag) and etag != weight.sha256:  # the etag of a large file is its sha256
         raise SourceError(f"has another file: sha256 {etag}, expected {weight.sha256}")
-    return weight.size if weight.size is not None else size
+    size = weight.size if weight.size is not None else size
+    if size is None:
+        raise SourceError("does not say how large the file is, and neither does the card")
+    return size
 
 
 def transfer(
-    address: Address, part: Path, size: int | None, *, login: str | None, budget: Budget, label: str, on_event: OnEvent
+    address: Address, part: Path, size: int, *, login: str | None, budget: Budget, label: str, on_event: OnEvent
 ) -> None:
     """Fetch what ``part`` lacks of the ``size`` bytes at ``address``.
 
@@ -79,24 +83,24 @@ def transfer(
     right size and did not prove to be something else. Each is on the disk as soon as it has come.
     """
     had = part_size(part)
-    if size is not None and had > size:
+    if had > size:
         part.unlink()
         had = 0
-    if size is not None and had == size:
+    if had == size:
         return
     try:
         with asked("GET", address, start=had, login=login, budget=budget) as answer:
-            start, total = _place(answer, had, size)
+            start = _place(answer, had, size)
             with part.open("r+b" if part.exists() else "x+b", buffering=0) as file:
-                end = _append(file, answer.pieces(), start, total, label, on_event)
+                end = _append(file, answer.pieces(), start, size, label, on_event)
     except SourceError as error:
         if error.wrong:
             _take_back(part, had)
         if part_size(part) == 0:
             remove_part(part)
         raise
-    if total is not None and end < total:
-        raise SourceError(f"the connection was cut after {end} of {total} bytes", again=True)
+    if end < size:
+        raise SourceError(f"the connection was cut after {end} of {size} bytes", again=True)
 
 
 def part_size(part: Path) -> int:
@@ -134,33 +138,31 @@ def _check_kind(head: bytes) -> None:
         raise SourceError(f"sent a {instead}, not weights", wrong=True)
 
 
-def _place(answer: Answer, had: int, size: int | None) -> tuple[int, int | None]:
-    """Where in the file the body begins, and the size of the file; SourceError where it cannot be of this file."""
-    packed = answer.headers.get("Content-Encoding", "identity").strip().lower()
-    if packed not in ("", "identity"):
-        raise SourceError(f"sends the file packed ({in_one_line(packed)[:20]}), which was not asked for")
+def _place(answer: Answer, had: int, size: int) -> int:
+    """Where in the file the body begins; SourceError where it cannot be of this file."""
+    packed = answer.headers.get("Content-Encoding", "").strip().lower()
+    if packed in PACKED:  # of other words there, the hash decides: some stores keep those of an upload
+        raise SourceError(f"sends the file packed ({packed}), which was not asked for")
     length = answer.length
     if answer.status == 200:  # all of it, also where a part was asked for
-        if size is not None and length not in (None, size):
+        if length not in (None, size):
             _check_kind(next(answer.pieces(), b""))  # the better reason
         _check_size(length, size)
-        return 0, length if size is None else size
+        return 0
     found = CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
     if found is None:
         raise SourceError("sends a part of the file, and not which")
     start, last = int(found[1]), int(found[2])
     total = size if found[3] == "*" else int(found[3])
     _check_size(total, size)
-    if start != had or last < start or (total is not None and last >= total):
+    if start != had or not start <= last < size:
         raise SourceError(f"sends another part of the file: bytes {start} to {last}, expected {had} and on")
     if length is not None and length != last - start + 1:
         raise SourceError("says two lengths of what it sends")
-    return start, total
+    return start
 
 
-def _append(
-    file: BinaryIO, pieces: Iterable[bytes], start: int, total: int | None, label: str, on_event: OnEvent
-) -> int:
+def _append(file: BinaryIO, pieces: Iterable[bytes], start: int, total: int, label: str, on_event: OnEvent) -> int:
     """Write a body that begins at byte ``start`` of the file; returns where it ended.
 
     What is there already is compared, not written again: a server without ranges sends all of it, and a connection
@@ -173,7 +175,7 @@ def _append(
             seen += piece[: HEAD_BYTES - len(seen)]
             _check_kind(seen)
         end = at + len(piece)
-        if total is not None and end > total:
+        if end > total:
             raise SourceError(f"sent more than {total} bytes", wrong=True)
         try:
             if at < had:

@@ -95,6 +95,18 @@ def test_a_source_gets_two_copies_and_a_file_four() -> None:
         budget.begin_source()
 
 
+def test_a_size_that_nobody_knew_is_the_source_s_own() -> None:
+    budget = Budget(None)
+    budget.begin_source()
+    budget.take(5000)  # headers
+    budget.learn(50)
+    with pytest.raises(SourceError, match="sent more than 2 times"):
+        budget.take(limits.LIMITS.spare_bytes // 2)
+    budget.begin_source()
+    budget.learn(100_000_000)
+    budget.take(150_000_000)
+
+
 @pytest.mark.parametrize(
     ("text", "netloc", "target"),
     [
@@ -211,7 +223,7 @@ def test_only_what_is_waited_for_counts_as_slow(short: Callable[..., None]) -> N
     short(window=0.3)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        wire = connection.Wire(ours, 1.0)
+        wire = connection.Wire(ours, 1.0, time.monotonic() + 1.0)
         wire.begin_body()
         for _ in range(4):
             theirs.sendall(b"x")
