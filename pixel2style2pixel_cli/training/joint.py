@@ -38,7 +38,7 @@ from pixel2style2pixel_cli.training.log import Row
 from pixel2style2pixel_cli.training.loop import update_average
 from pixel2style2pixel_cli.training.mapping import encode_pairs, fit_mapping
 from pixel2style2pixel_cli.training.runtime import Runtime
-from pixel2style2pixel_cli.training.shown import draw_changes
+from pixel2style2pixel_cli.training.shown import LEAST_BLUR, draw_changes
 from pixel2style2pixel_cli.weights.header import read_weight_header
 
 M = TypeVar("M", bound=nn.Module)
@@ -268,9 +268,14 @@ class JointTrainer:
 
     @torch.no_grad()
     def _follow(self, batch: Batch, image: Tensor, step: int, logs: dict[str, Tensor]) -> None:
-        """Look at the averaged networks' spectrum, and now and then move the adversarial weights."""
-        rule = self.config.spectrum
-        if self.spectrum is None or rule is None or step * len(image) < self.config.joint.head_start:
+        """Look at the averaged networks' spectrum, and now and then move the adversarial weights.
+
+        Not while pictures are blurred for the judge: it cannot teach the detail that it does not see, and a weight that
+        rises for the lack of it drives the networks apart.
+        """
+        rule, images = self.config.spectrum, step * len(image)
+        blurred = self.config.shown.blur.at(images) > LEAST_BLUR
+        if self.spectrum is None or rule is None or blurred or images < self.config.joint.head_start:
             return
         if step % rule.look_every == 0:
             self.spectrum.look(image, self._reconstructed(image), self._sampled(batch))

@@ -32,6 +32,7 @@ from pixel2style2pixel_cli.training.joint_config import (
     JointRates,
     JointTraining,
     Schedule,
+    Shown,
     SpectrumRule,
     load_generator_training,
 )
@@ -146,6 +147,20 @@ def test_weights_of_the_judge_follow_schedule_and_spectrum() -> None:
     control.look(soft, soft, soft)
     control.decide()
     assert control.factors.tolist() == pytest.approx([1.15, 0.8])  # 1.0 lies within both bounds
+
+
+def test_weights_do_not_follow_the_spectrum_of_pictures_that_are_blurred_for_the_judge(source: PictureSource) -> None:
+    at_once = dataclasses.replace(JOINT.joint, head_start=0)
+    blurred = dataclasses.replace(JOINT, joint=at_once, shown=Shown(blur=Schedule(start=2.0, end=0.0, images=8)))
+    trainer = fresh(blurred)
+    control = trainer.spectrum
+    assert control is not None
+    batch = source.batch([0, 1, 2, 3], [False] * 4)
+    for step in range(2):  # 0 and 4 images: still blurred
+        trainer.step(batch, step)
+    assert not control._power.any() and control.factors.tolist() == [1.0, 1.0]
+    trainer.step(batch, 2)
+    assert control._power.any()
 
 
 def test_a_schedule_goes_in_a_straight_line_and_stays() -> None:
