@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixel2style2pixel_cli.errors import DeviceError, UsageError
@@ -121,3 +123,53 @@ def keep_freed_memory() -> None:
         m_trim_threshold, m_mmap_max = -1, -4
         mallopt(m_mmap_max, 0)
         mallopt(m_trim_threshold, 2**31 - 1)
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Memory that can still be taken on a device; None where the machine does not tell."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
+    limits = [found for found in (_free_of_machine(), _free_of_group(), _free_of_process()) if found is not None]
+    return min(limits, default=None)
+
+
+def _free_of_machine() -> int | None:
+    """What the system could give without swapping; elsewhere than on Linux, all the memory that is built in."""
+    try:
+        for line in Path("/proc/meminfo").read_text("ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    except (OSError, ValueError):
+        pass
+    names = getattr(os, "sysconf_names", {})
+    if "SC_PHYS_PAGES" not in names:
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _free_of_group() -> int | None:
+    """What is left of the limit of a container."""
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit, used = ((folder / name).read_text("ascii").strip() for name in ("memory.max", "memory.current"))
+        return None if limit == "max" else max(0, int(limit) - int(used))
+    except (OSError, ValueError):
+        return None
+
+
+def _free_of_process() -> int | None:
+    """What is left of the limit of this process (``ulimit -v``)."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return None
+    try:
+        taken = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        taken = 0
+    return max(0, limit - taken)

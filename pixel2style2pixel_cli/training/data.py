@@ -9,6 +9,7 @@ front in ``frontal_blob`` and ``frontal_off``, empty where there is none.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,12 +25,14 @@ from pixel2style2pixel_cli.files.image import looks_like_image, read_image
 from pixel2style2pixel_cli.files.pixels import to_float
 from pixel2style2pixel_cli.inputs.labels import decode_labels, mirror_labels, resize_labels
 from pixel2style2pixel_cli.inputs.photo import resize_photo
+from pixel2style2pixel_cli.training.log import LOG_FILE
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 # Label maps: not read; read where every picture has one; or asked for, and pictures without one left out.
 LabelUse = Literal["unused", "found", "required"]
+RUN_MARKS = frozenset({"checkpoint.safetensors", LOG_FILE})  # in every folder that a training has begun to fill
 DATA_HINT = "give a folder of pictures or of packed .npz shards"
 
 
@@ -52,17 +55,24 @@ class PictureSource:
     """All pictures below some paths, addressed by number.
 
     Where ``labels`` are required, those that have a label map; with ``frontal``, those that have a frontal picture.
+    Hidden files and folders are left out, and what training left behind: run folders, and ``out``, that of this run.
     """
 
     def __init__(
-        self, paths: Sequence[str | Path], size: int, *, labels: LabelUse = "unused", frontal: bool = False
+        self,
+        paths: Sequence[str | Path],
+        size: int,
+        *,
+        labels: LabelUse = "unused",
+        frontal: bool = False,
+        out: Path | None = None,
     ) -> None:
         self.size, self._turned = size, frontal
         self._entries: list[_Entry] = []
         for path in map(Path, paths):
             if not path.exists():
                 raise UsageError(f"no training data at {path}", DATA_HINT)
-            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            for file in _files_below(path, out) if path.is_dir() else [path]:
                 if file.suffix == ".npz":
                     self._entries += _read_shard(file)
                 elif looks_like_image(file):
@@ -134,6 +144,28 @@ class PictureSource:
             faces = [self.frontal(i) for i in indices]
             frontal = to_float([face[:, ::-1] if flip else face for face, flip in zip(faces, flips, strict=True)])
         return Batch(to_float(images), z, torch.tensor([not flip for flip in flips]), labels, frontal)
+
+
+def _files_below(folder: Path, out: Path | None) -> list[Path]:
+    """The files of a folder of data, sorted; UsageError where it is the run folder, or cannot be read."""
+    left_out = None if out is None else out.resolve()
+    if left_out is not None and (folder.resolve() == left_out or left_out in folder.resolve().parents):
+        raise UsageError(
+            f"{folder} is the run folder: its sample sheets would become data", "choose another --out, or other data"
+        )
+
+    def refuse(error: OSError) -> None:
+        raise UsageError(f"{error.filename} cannot be read: {error.strerror}", DATA_HINT) from error
+
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        here = Path(place)
+        if here != folder and (here.resolve() == left_out or not RUN_MARKS.isdisjoint(names)):
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [here / name for name in names if not name.startswith(".")]
+    return sorted(found)
 
 
 @dataclass(frozen=True, slots=True)

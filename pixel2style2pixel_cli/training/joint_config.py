@@ -178,5 +178,9 @@ class JointTraining:
 def load_generator_training(name: str, overrides: dict[str, str]) -> GeneratorTraining | JointTraining:
     """The configuration of a preset or TOML file of ``train generator``; one with a [joint] section is a joint run."""
     table: dict[str, Any] = read_table("generator", name, overrides)
+    judge, drawn = table.get("discriminator"), table.get("generator")
+    if isinstance(judge, dict) and isinstance(drawn, dict) and "discriminator.resolution" not in overrides:
+        # the size of a preset's judge follows that of its generator
+        judge |= {"resolution": drawn["resolution"]} if "generator.resolution" in overrides else {}
     cls: type[GeneratorTraining | JointTraining] = JointTraining if "joint" in table else GeneratorTraining
     return from_table(cls, table)

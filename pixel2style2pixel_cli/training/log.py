@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from pixel2style2pixel_cli.files.atomic import write_atomic
 from pixel2style2pixel_cli.files.image import encode_image
 
+LOG_FILE = "log.jsonl"
+
 Row = Sequence[NDArray[np.uint8]]
 
 
@@ -20,7 +22,7 @@ class RunLog:
     """``log.jsonl`` of one run folder; after a resume, lines past the checkpoint are dropped and time goes on."""
 
     def __init__(self, folder: Path, *, step: int) -> None:
-        self.path = folder / "log.jsonl"
+        self.path = folder / LOG_FILE
         spent = 0.0
         if self.path.exists():
             kept = [line for line in self.path.read_text("utf-8").splitlines() if _number(line, "step") <= step]

@@ -36,6 +36,7 @@ from pixel2style2pixel_cli.training.joint_config import JointTraining, load_gene
 from pixel2style2pixel_cli.training.lock import hold_run
 from pixel2style2pixel_cli.training.log import write_sheet
 from pixel2style2pixel_cli.training.loop import Trainer, run_training
+from pixel2style2pixel_cli.training.memory import require_memory
 from pixel2style2pixel_cli.weights.header import read_weight_header
 from pixel2style2pixel_cli.zoo.find import find_card
 from pixel2style2pixel_cli.zoo.resolve import resolve
@@ -74,7 +75,7 @@ def start_generator(
     config = load_generator_training(preset, dict(overrides))
     chosen = resolve_device(device)
     if isinstance(config, JointTraining):
-        source = PictureSource(data, config.generator.resolution)
+        source = PictureSource(data, config.generator.resolution, out=out)
         torch.manual_seed(seed)
         job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
         result = _run(_joint_trainer(config, chosen, job, start), config.run, to_json(config), job)
@@ -84,7 +85,7 @@ def start_generator(
         return result
     losses = config.losses
     labels: LabelUse = "required" if losses.detail else "found" if losses.cartoon else "unused"
-    source = PictureSource(data, config.generator.resolution, labels=labels)
+    source = PictureSource(data, config.generator.resolution, labels=labels, out=out)
     uses_pairs = bool(losses.pair_latent or losses.pair_image or config.mapping)
     if uses_pairs and source.z_dim != config.generator.z_dim:
         raise UsageError(
@@ -131,7 +132,7 @@ def start_encoder(
     path, lender = locate_generator(generator)
     expect = None if lender is None else lender.generator
     frozen, digest = load_generator_file(path, torch.device("cpu"), torch.float32, expect=expect)
-    check_size(config, frozen)
+    config = _fitted(config, preset, overrides, frozen, on_event)
     if config.task.kind != kind:
         raise UsageError(f"{preset} is for inputs of kind {config.task.kind}, the task has {kind}", "set task.kind")
     if (teacher is None) == bool(config.losses.code):
@@ -143,6 +144,7 @@ def start_encoder(
         frozen.spec.resolution,
         labels="required" if config.losses.detail or config.task.kind == "labels" else "unused",
         frontal=config.task.target == "frontal",
+        out=out,
     )
     wanted = {row.network for row in config.losses.of_pictures.values() if row.network is not None}
     networks = {name: NETWORKS[name]() for name in sorted(wanted)}
@@ -164,6 +166,18 @@ def start_encoder(
     return result
 
 
+def _fitted(
+    config: EncoderTraining, preset: str, overrides: Mapping[str, str], generator: Generator, on_event: OnEvent
+) -> EncoderTraining:
+    """The configuration with an encoder of no larger pictures than are drawn, unless its size was asked for."""
+    size, drawn = config.encoder.input_size, generator.spec.resolution
+    if size > drawn and "encoder.input_size" not in overrides:
+        config = load_training(EncoderTraining, "encoder", preset, {**overrides, "encoder.input_size": str(drawn)})
+        on_event(Notice(message=f"the encoder takes {drawn} px as the generator draws, not the {size} px of {preset}"))
+    check_size(config, generator)
+    return config
+
+
 def _joint_trainer(config: JointTraining, device: torch.device, job: _Job, start: Path | None) -> JointTrainer:
     """Networks of a joint run before its first step; where the run is resumed, the checkpoint replaces them."""
     trainer = JointTrainer(config, find_lite_trunk(), device)
@@ -181,6 +195,7 @@ def _joint_trainer(config: JointTraining, device: torch.device, job: _Job, start
 
 
 def _run(trainer: Trainer, run: RunConfig, config: str, job: _Job) -> dict[str, Any]:
+    require_memory(trainer, run, job.source)
     if job.check:
         parameters = {name: sum(p.numel() for p in module.parameters()) for name, module in trainer.modules().items()}
         return {"pictures": len(job.source), "parameters": parameters, **_check(trainer, run, job)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import islice
 from pathlib import Path
 
@@ -124,3 +125,33 @@ def test_preview(source: PictureSource) -> None:
     assert numbers(preview_batch(source, held_out=4), source) == list(range(12, 20))
     assert numbers(preview_batch(source, held_out=15), source) == list(range(5, 13))
     assert len(preview_batch(source, held_out=0, count=30).image) == 20
+
+
+def test_what_runs_and_systems_leave_behind_is_no_data(tmp_path: Path) -> None:
+    picture = encode_image(disc(np.zeros(Z, np.float32)), "png")
+    kept = ["a.png", "b/c.png", "runs/notes/d.png"]
+    left_out = [
+        ".hidden.png", "._a.png", "b/._c.png", ".thumbnails/e.png", "b/.git/f.png",
+        "runs/one/samples/000100.png", "runs/one/snapshots/000200/x.png", "runs/two/samples/check.png",
+        "runs/new/samples/check.png",
+    ]  # fmt: skip
+    for name in kept + left_out:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(picture if "._" not in name else b"\0\5\x16\7 Mac OS X")
+    (tmp_path / "runs" / "one" / "checkpoint.safetensors").write_bytes(b"x")
+    (tmp_path / "runs" / "two" / "log.jsonl").write_text("")
+    source = PictureSource([tmp_path], SIDE, out=tmp_path / "runs" / "new")
+    assert [entry.name for entry in source._entries] == [str(tmp_path / name) for name in kept]
+    # a folder of samples is data where it is named itself
+    assert len(PictureSource([tmp_path / "runs" / "one" / "samples"], SIDE)) == 1
+    for data in (tmp_path / "runs" / "new", tmp_path / "runs" / "new" / "samples"):
+        with pytest.raises(UsageError, match="is the run folder"):
+            PictureSource([data], SIDE, out=tmp_path / "runs" / "new")
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink") or os.name == "nt", reason="needs links")
+def test_a_link_loop_ends(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encode_image(disc(np.zeros(Z, np.float32)), "png"))
+    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "itself").symlink_to(tmp_path / "itself")
+    assert len(PictureSource([tmp_path], SIDE)) == 1
