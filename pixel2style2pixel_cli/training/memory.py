@@ -17,8 +17,8 @@ from pixel2style2pixel_cli.wording import file_size
 
 PROBE = 2  # pictures, and then twice as many
 GROUP = 4  # the discriminator takes batches that this divides
-# Beside what the backward pass keeps: its gradients, workspaces, and freed blocks that do not fit what is asked for next.
-# Measured: 1.7 to 2.4 times what is kept, more where that is little.
+# Beside what the backward pass keeps: its gradients, workspaces, freed blocks that do not fit what is asked next.
+# Measured on small networks: 1.7 to 2.4 times what is kept.
 OVERHEAD = 1.8
 
 
