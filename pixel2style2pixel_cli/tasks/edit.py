@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.options.declare import declare
 from pixel2style2pixel_cli.options.task import INPUTS_HELP
-from pixel2style2pixel_cli.tasks.optimised import OptimisedOptions
+from pixel2style2pixel_cli.tasks.animated import AnimatedOptions, MovingFormat
 from pixel2style2pixel_cli.tasks.steps import find_steps, parse_directions, parse_sweep
 from pixel2style2pixel_cli.variants import Variant
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "p2s2p edit photo.jpg --direction smile --strength 2 -o smiling.png",
     "p2s2p edit photo.jpg --direction yaw --sweep -3:3:7 --grid row",
+    "p2s2p edit photo.jpg --direction sefa:0 --sweep -3:3:48 -o turning.gif",
     "p2s2p edit me.safetensors --direction age=2 --direction sefa:coarse:0=-1",
 )
 
@@ -33,7 +34,7 @@ STRENGTH = 2.0  # standard deviations: what is seen at once and keeps the person
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
-class EditOptions(OptimisedOptions):
+class EditOptions(AnimatedOptions):
     """Options of ``edit``; strengths are in standard deviations of what changes, among random faces."""
 
     command: ClassVar[str] = "edit"
@@ -51,6 +52,7 @@ class EditOptions(OptimisedOptions):
         STRENGTH, "--strength", metavar="X", minimum=-1000, maximum=1000,
         help="How far, in standard deviations among random faces; below 0 the other way.",
     )  # fmt: skip
+    format: MovingFormat = "png"  # one picture is what is asked for most
     sweep: str | None = declare(
         None, "--sweep", metavar="A:B:N", help="One output for each of N strengths from A to B, as -3:3:7."
     )
@@ -68,7 +70,7 @@ class EditOptions(OptimisedOptions):
     def variants(self) -> tuple[Variant, ...]:
         """One picture for each strength of a sweep, else for each random style."""
         if self.sweep is None:
-            return super(OptimisedOptions, self).variants
+            return super(AnimatedOptions, self).variants
         return tuple(
             Variant(f"strength{value:g}", f"strength {value:g}", {"strength": value}) for value in self.strengths
         )
@@ -85,7 +87,7 @@ class EditOptions(OptimisedOptions):
 
     def check(self, inputs: Sequence[str]) -> None:
         """Raise UsageError for directions and strengths that cannot be read or do not go together."""
-        super(OptimisedOptions, self).check(inputs)
+        super(AnimatedOptions, self).check(inputs)
         asked = parse_directions(self.direction)
         if self.sweep is None:
             return
@@ -115,7 +117,7 @@ class EditOptions(OptimisedOptions):
         """The directions with their rows, how far, and how long the codes of photographs are optimised."""
         named = "; ".join(step.label for step in self._steps(installed))
         swept = {} if self.sweep is not None else {"strength": self.strength}
-        return {**OptimisedOptions.recipe(self, installed, inputs), "directions": named, **swept}
+        return {**AnimatedOptions.recipe(self, installed, inputs), "directions": named, **swept}
 
     def _steps(self, installed: InstalledModel) -> tuple[Step, ...]:
         return find_steps(parse_directions(self.direction), self.layers, installed)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from real_run import Call, pixels, write_photos
 from tiny_zoo import GENERATOR, tiny_model
 
@@ -113,3 +114,16 @@ def test_refusals_have_two_lines(
     assert message in result.err and result.code in (2, 3), result.err
     lines = [line for line in result.err.splitlines() if line.startswith(("error: ", "hint: "))]
     assert len(lines) == 2 and not (folder / "out").exists()
+
+
+def test_a_sweep_can_be_an_animation(real: Call, folder: Path) -> None:
+    write_photos(folder, ["a.png", "b.png"])
+    line = ("edit", "a.png", "--align", "never", "--direction", "sefa:0", "--sweep", "-2:2:5")
+    assert real(*line, "-o", "turning.gif", "--fps", "10").code == 0
+    assert real(*line, "-o", "out", "--format", "webp").code == 0
+    for path in (folder / "turning.gif", folder / "out" / "a.webp"):
+        with Image.open(path) as film:
+            assert film.n_frames == 5  # type: ignore[attr-defined]
+    assert real(*line[:6], "-o", "one.webp").code == 0
+    with Image.open(folder / "one.webp") as film:
+        assert film.n_frames == 1  # type: ignore[attr-defined]
