@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixel2style2pixel_cli.errors import InputError, UsageError
 from pixel2style2pixel_cli.events import ImageDone, OnEvent, Progress, Summary, ignore_event
+from pixel2style2pixel_cli.options.learning import LearnOptions
 from pixel2style2pixel_cli.options.models import BlendOptions, PullOptions, SomeModels, VerifyOptions
 from pixel2style2pixel_cli.options.paste import PasteOptions
 from pixel2style2pixel_cli.options.signature import function_of
@@ -133,6 +134,22 @@ tune = function_of(
     does="Tune the generator on pictures of one person; what changed is a file that --model takes.",
     inputs=Inputs,
     inputs_help=TuneOptions.inputs_help,
+)
+
+
+def _learn(inputs: Inputs, options: LearnOptions) -> list[dict[str, Any]]:
+    from pixel2style2pixel_cli.jobs.learn import learn_directions
+
+    return learn_directions(input_list(inputs), options)
+
+
+learn = function_of(
+    "api.learn",
+    LearnOptions,
+    _learn,
+    does="Learn directions for edits from labelled pictures; one row a direction, with what it is worth.",
+    inputs=Inputs,
+    inputs_help=LearnOptions.inputs_help,
 )
 
 

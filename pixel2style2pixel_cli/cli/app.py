@@ -14,7 +14,7 @@ from typer.main import get_command
 from pixel2style2pixel_cli.cli import signals
 from pixel2style2pixel_cli.cli.group import App, Later
 from pixel2style2pixel_cli.cli.machine import machine_error
-from pixel2style2pixel_cli.cli.registry import COMMANDS, specs_of
+from pixel2style2pixel_cli.cli.registry import COMMANDS, INNER, inner_specs, specs_of
 from pixel2style2pixel_cli.cli.usage import usage_error
 from pixel2style2pixel_cli.errors import P2S2PError, clean
 from pixel2style2pixel_cli.output import Output
@@ -51,8 +51,23 @@ def root(
 def root_command() -> Any:
     """The whole command line; each command is built when it is used."""
     command: Any = get_command(app)
-    command.commands = {name: Later(name, help, load_command) for name, help in COMMANDS.items()}
+    command.commands = {name: _later(name, help) for name, help in COMMANDS.items()}
     return command
+
+
+def _later(name: str, help: str) -> Later:
+    inner = {word: Later(word, said, load_inner) for word, said in INNER.get(name, {}).items()}
+    return Later(name, help, load_command, inner)
+
+
+def load_inner(name: str) -> Any:
+    """A command that follows the name of a task."""
+    from pixel2style2pixel_cli.cli.build import add_command
+
+    made = App(help="")
+    for spec in inner_specs(name):
+        add_command(made, spec)
+    return get_command(made)
 
 
 def load_command(name: str) -> Any:
@@ -61,7 +76,8 @@ def load_command(name: str) -> Any:
 
     made = App(help=COMMANDS[name])
     for spec in specs_of(name):
-        add_command(made, spec)
+        if name not in INNER or spec.name == name:
+            add_command(made, spec)
     return get_command(made)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
@@ -58,20 +59,28 @@ def _plain(parameters: Iterable[Any]) -> list[Any]:
 
 
 class Later(TyperCommand):
-    """A command of which only name and help are known until it is used: building all of them is half of the start."""
+    """A command of which only name and help are known until it is used: building all of them is half of the start.
 
-    def __init__(self, name: str, help: str, load: Callable[[str], Any]) -> None:
+    ``inner`` are commands that may follow its name, where no file is called so.
+    """
+
+    def __init__(
+        self, name: str, help: str, load: Callable[[str], Any], inner: Mapping[str, Later] | None = None
+    ) -> None:
         super().__init__(name, help=help)
         self._load = load
+        self.inner = inner or {}
 
     @cached_property
     def whole(self) -> Any:
         """The command with its options, or the group with its commands."""
         return self._load(str(self.name))
 
-    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """The context of the whole command: from here on the parser sees nothing of this one."""
-        return self.whole.make_context(*args, **kwargs)
+        if args and args[0] in self.inner and not Path(args[0]).exists():
+            return self.inner[args[0]].make_context(f"{info_name} {args[0]}", args[1:], parent=parent, **extra)
+        return self.whole.make_context(info_name, args, parent=parent, **extra)
 
 
 def whole(command: Any) -> Any:

@@ -19,6 +19,8 @@ OTHERS = {
     "train": "Train a generator, or an encoder for one.",
     "models": "List, show, pull, import, blend, verify and remove models.",
 }
+# Commands that follow the name of a task: the module and the help of each. Without them a task takes its inputs.
+INNER = {"edit": {"learn": "Learn directions from labelled pictures: a table with numbers or words for each."}}
 COMMANDS = {**{name: task.does for name, task in TASKS.items()}, **OTHERS}
 
 
@@ -27,7 +29,13 @@ def specs_of(name: str) -> tuple[CommandSpec, ...]:
     if name in TASKS:
         from pixel2style2pixel_cli.cli.task import task_spec
 
-        return (task_spec(name),)
+        return (task_spec(name), *(spec for inner in INNER.get(name, ()) for spec in inner_specs(inner)))
+    found: tuple[CommandSpec, ...] = import_module(f"{__package__}.{name}").COMMANDS
+    return found
+
+
+def inner_specs(name: str) -> tuple[CommandSpec, ...]:
+    """A command that follows the name of a task."""
     found: tuple[CommandSpec, ...] = import_module(f"{__package__}.{name}").COMMANDS
     return found
 

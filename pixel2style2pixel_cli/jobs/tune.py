@@ -127,7 +127,13 @@ def _prepare(options: TuneOptions, chosen: Chosen, sources: Sequence[Source]) ->
         try:
             content = options.stdin() if source.path is None else Path(source.path)
             photo = translator.task.preparer.read(content, name=source.label, max_pixels=options.max_pixels)
-            prepared += translator.task.preparer.prepare(photo, source.relative)
+            found = translator.task.preparer.prepare(photo, source.relative)
+            if any(each.codes is not None for each in found):
+                raise InputError(
+                    f"{source.label} is a saved code, which has no picture to tune towards",
+                    "give the photograph, and its code with --pivot",
+                )
+            prepared += found
         except Exception as error:
             raise _named(as_outcome(error, source.label), source.label) from error
     return Tuner(translator, prepared, options)

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pixel2style2pixel_cli.events import OnEvent, ignore_event
-from pixel2style2pixel_cli.options.declare import FACES, MODEL, OUTPUT, RUN, declare
-from pixel2style2pixel_cli.options.shared import Existing, declare_device, declare_existing, declare_seed
-from pixel2style2pixel_cli.options.task import INPUTS_HELP, MAX_PIXELS, Align, read_stdin
+from pixel2style2pixel_cli.options.declare import OUTPUT, declare
+from pixel2style2pixel_cli.options.pictures import PictureOptions
+from pixel2style2pixel_cli.options.shared import Existing, declare_existing
+from pixel2style2pixel_cli.options.task import INPUTS_HELP
 
-# Fewer and larger than the published 350 steps at 3e-4. On the bundled generator 60 steps at 1e-3 halve the squared error
-# of a photograph (0.033 to 0.016); at 4e-3 it is 0.011, and other faces change three times as much (0.014, 0.042).
+# Fewer and larger than the published 350 steps at 3e-4. On the bundled generator 60 steps at 1e-3 halve the squared
+# error of a photograph (0.033 to 0.016); at 4e-3 it is 0.011, and other faces change three times as much.
 STEPS, RATE, LOCALITY = 80, 2e-3, 0.1
 PIVOT_STEPS = 150
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
-class TuneOptions:
-    """How a generator is tuned to draw pictures of one person.
-
-    ``stdin`` and ``on_event`` connect a run to its caller.
-    """
+class TuneOptions(PictureOptions):
+    """How a generator is tuned to draw pictures of one person."""
 
     inputs_help: ClassVar[str] = "Photographs of one person" + INPUTS_HELP
 
@@ -65,27 +62,3 @@ class TuneOptions:
         "auto", "--perceptual", metavar="TERM",
         help="What sees likeness: lpips, features (bundled), none, or auto (lpips where its network is installed).",
     )  # fmt: skip
-    align: Align = declare(
-        "auto", "--align", metavar="WHEN", section=FACES,
-        help="Align faces: auto (unless they are aligned already), always or never.",
-    )  # fmt: skip
-    face: str = declare(
-        "best", "--face", metavar="WHICH", section=FACES, choices=("best", "largest"),
-        pattern=r"\d{1,9}", pattern_means="an index from 0",
-        help="The face of each photograph: best (by score and size), largest, or an index from 0.",
-    )  # fmt: skip
-    detector: str = declare("dlib", "--detector", metavar="NAME", section=FACES, help="Name of the face detector.")
-    detector_threshold: float = declare(
-        0.0, "--detector-threshold", metavar="X", section=FACES, help="Minimum score of a face."
-    )
-    model: str = declare(
-        "auto", "--model", metavar="NAME", section=MODEL, path=True,
-        help="auto (the best installed one that inverts), or a name from p2s2p models list.",
-    )  # fmt: skip
-    device: str = declare_device()
-    seed: int = declare_seed()
-    max_pixels: int = declare(
-        MAX_PIXELS, "--max-pixels", metavar="N", section=RUN, minimum=1, help="Refuse pictures with more pixels."
-    )
-    stdin: Callable[[], bytes] = read_stdin
-    on_event: OnEvent = ignore_event

@@ -7,14 +7,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pixel2style2pixel_cli.engine.rows import parse_layers
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.options.tuning import PIVOT_STEPS, TuneOptions
 from pixel2style2pixel_cli.tasks.base import Pixels, Prepared
-from pixel2style2pixel_cli.tasks.invert import InvertOptions
+from pixel2style2pixel_cli.tasks.pictured import PicturedOptions
 from pixel2style2pixel_cli.weights.changes import Changes, ChangesHeader
 from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX
 
@@ -32,20 +32,7 @@ ENOUGH_LPIPS = 0.06
 EVERY = 4  # steps from one count of the locality term to the next
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
-class PivotOptions(InvertOptions):
-    """How the pictures of a tuning are inverted: as by ``invert``, with a target to tune towards."""
-
-    command: ClassVar[str] = "tune"
-    works_with: ClassVar[str] = "invert"
-
-    @property
-    def needs_target(self) -> bool:
-        """The crop at the generator's size is what is tuned towards."""
-        return True
-
-
-def pivot_options(options: TuneOptions) -> PivotOptions:
+def pivot_options(options: TuneOptions) -> PicturedOptions:
     """The options of the inversion that come with those of a tuning; raises UsageError for what cannot be."""
     files = [each for each in options.pivot if each not in ("encoder", "w")]
     if len(options.pivot) > 1 and len(files) < len(options.pivot):
@@ -61,11 +48,7 @@ def pivot_options(options: TuneOptions) -> PivotOptions:
             f"{display(Path(options.model))} is tuned already", "tune the model it came from, with all pictures at once"
         )
     steps = options.pivot_steps if options.pivot == ("encoder",) else 0
-    return PivotOptions(
-        model=options.model, device=options.device, dtype="float32", seed=options.seed, align=options.align,
-        face=options.face, on_no_face="fail", detector=options.detector, detector_threshold=options.detector_threshold,
-        max_pixels=options.max_pixels, optimize=steps, on_event=options.on_event,
-    )  # fmt: skip
+    return PicturedOptions.of(options, optimize=steps, keeps_target=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -96,10 +96,13 @@ def render_frozen() -> str:
 
 def commands(command: Any = None, name: str = "") -> Iterator[tuple[str, Any]]:
     """Every command that does something, with the words that call it; the root comes first."""
+    following = getattr(command, "inner", {})
     command = whole(command or root_command())
     inner = getattr(command, "commands", None)
     if not inner or not name:
         yield name, command
+    for key, child in following.items():
+        yield from commands(child, f"{name} {key}")
     for key, child in (inner or {}).items():
         yield from commands(child, f"{name} {key}".strip())
 
