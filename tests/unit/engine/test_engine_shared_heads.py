@@ -14,14 +14,17 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tiny_zoo import ENCODER, GENERATOR
 
-from pixel2style2pixel_cli.engine.loading import load_model
+from pixel2style2pixel_cli.engine.loading import load_encoder_file, load_model
 from pixel2style2pixel_cli.errors import IntegrityError, UsageError
 from pixel2style2pixel_cli.networks.families import HEADS
+from pixel2style2pixel_cli.networks.lite import LITE_UNITS, LITE_WIDTHS
 from pixel2style2pixel_cli.networks.registry import build_encoder
+from pixel2style2pixel_cli.networks.specs import EncoderSpec
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.training.config import EncoderLosses, EncoderTraining, TaskData
 from pixel2style2pixel_cli.training.data import Batch
 from pixel2style2pixel_cli.training.encoder import EncoderTrainer, fit_channels
+from pixel2style2pixel_cli.training.export import export_encoder
 from pixel2style2pixel_cli.zoo.cards import load_card
 from pixel2style2pixel_cli.zoo.resolve import locate, resolve
 
@@ -64,6 +67,28 @@ def test_a_model_has_its_own_trunk_and_the_heads_it_names(zoo: Path) -> None:
         assert torch.equal(value, (lent if key.startswith(HEADS) else own)[key])
     assert not torch.equal(found["trunk.input_layer.0.weight"], lent["trunk.input_layer.0.weight"])
     assert set(model.weights_sha256) == {"encoder", "heads", "generator"}
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4, 19])
+def test_encoders_on_lite0_share_the_end_of_their_trunk_too(tmp_path: Path, channels: int) -> None:
+    """For a generator of more rows and another size than the other tests have, as the exporters write them."""
+    torch.manual_seed(0)
+    generator = Generator(dataclasses.replace(GENERATOR, resolution=2 * GENERATOR.resolution)).eval()
+    rows, states = generator.spec.n_styles, []
+    for name, width in (("lender", 3), ("borrower", channels)):
+        spec = EncoderSpec(
+            kind="lite", input_channels=width, input_size=64, units=LITE_UNITS, widths=LITE_WIDTHS, head_width=8
+        )
+        states.append(build_encoder(spec, rows, generator.spec.style_dim).state_dict())
+        own = {key: x for key, x in states[-1].items() if name == "lender" or not key.startswith(spec.shared)}
+        (tmp_path / name).mkdir()
+        export_encoder(tmp_path / name, own, spec)
+    paths = [tmp_path / name / "encoder.safetensors" for name in ("borrower", "lender")]
+    loaded = load_encoder_file(paths[0], spec, generator, heads=paths[1])
+    for key, value in loaded.state_dict().items():
+        wanted = states[0] if key.startswith(("heads.", "trunk.blocks.14.", "trunk.blocks.15.")) else states[1]
+        assert torch.equal(value, wanted[key].half().float())
+    assert generator(loaded(torch.zeros(1, channels, 64, 64))).shape[-1] == generator.spec.resolution
 
 
 def test_without_the_lender_the_model_is_not_installed(zoo: Path) -> None:
