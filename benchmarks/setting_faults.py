@@ -257,7 +257,7 @@ def settings() -> dict[str, Fault]:
         "HF_ENDPOINT": ("huggingface.co", "ftp://localhost", "http://[::1", "nonsense", "http://a..b", "http://{{x}}"),
         "HF_TOKEN": ("hf_sécret", "hf_secret\u2028x", "hf secret\x1b[31m"),
         "HF_HUB_ETAG_TIMEOUT": ("soon", "-1", "nan", "1e400", "0"),
-        "HF_HUB_DOWNLOAD_TIMEOUT": ("ten", "-5"),
+        "HF_HUB_DOWNLOAD_TIMEOUT": ("ten", "-5", "2.5"),
     }
     rows = {
         f"{name}={value!a}": Fault(kind="settings", environment={name: value})

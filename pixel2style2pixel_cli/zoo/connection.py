@@ -103,12 +103,13 @@ def connected(address: Address, silence: float, deadline: float) -> Iterator[tup
     proxy = _proxy_for(address)
     secure = address.scheme == "https"
     to, headers = (address, "") if proxy is None else proxy
+    context = _certificates() if secure else None  # wrong settings are said before anybody is asked
     with contextlib.ExitStack() as opened:
         connection = opened.enter_context(_dial(to, deadline))
         if proxy is not None and secure:
             _tunnel(connection, address, headers, deadline)
-        if secure:
-            connection = opened.enter_context(_with_tls(connection, address, deadline))
+        if context is not None:
+            connection = opened.enter_context(_with_tls(connection, context, address, deadline))
         direct = proxy is None or secure
         yield connection, f"{address.target if direct else address.text} HTTP/1.1\r\n{'' if direct else headers}"
 
@@ -186,8 +187,7 @@ def _in_time(work: Callable[[], T], deadline: float) -> T:
             raise TimeoutError
 
 
-def _with_tls(connection: socket.socket, address: Address, deadline: float) -> ssl.SSLSocket:
-    context = _certificates()
+def _with_tls(connection: socket.socket, context: ssl.SSLContext, address: Address, deadline: float) -> ssl.SSLSocket:
     connection.settimeout(max(0.01, deadline - time.monotonic()))
     with _explained("no TLS connection"):
         return context.wrap_socket(connection, server_hostname=address.host.rstrip("."))

@@ -14,7 +14,7 @@ from pixel2style2pixel_cli.wording import file_size
 
 # Documented by huggingface_hub, and obeyed for every source: seconds until a silent server is given up.
 SILENCE_VARIABLES = {"HEAD": "HF_HUB_ETAG_TIMEOUT", "GET": "HF_HUB_DOWNLOAD_TIMEOUT"}
-MOST_SILENCE = 3600.0
+MOST_SILENCE = 3600
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,13 +81,14 @@ class Budget:
     def take(self, count: int) -> None:
         """So many bytes have come."""
         self._file, self._source = self._file + count, self._source + count
-        most = self._most(LIMITS.source_copies, self._size) - LIMITS.spare_bytes * 3 // 4
-        if self._source > most or self._file > self._most(LIMITS.file_copies, self._largest):
+        if self._source > self._most(LIMITS.source_copies, self._size) - LIMITS.spare_bytes * 3 // 4:
             raise SourceError(
                 f"sent more than {LIMITS.source_copies} times the size of the file ({file_size(self._size)}), "
                 "and not the whole of it",
                 wrong=True,
             )
+        if self._file > self._most(LIMITS.file_copies, self._largest):
+            raise SourceError(f"not asked any more: {LIMITS.file_copies} times the size of the file has come already")
 
     def _most(self, copies: int, size: int) -> int:
         return copies * size + LIMITS.spare_bytes
@@ -99,12 +100,10 @@ def silence_of(method: str) -> float:
     text = os.environ.get(name, "").strip()
     if not text:
         return LIMITS.silence
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
+    # whole numbers: with others huggingface_hub does not start
+    seconds = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
     if not 0 < seconds <= MOST_SILENCE:
-        raise SourceError(f"{name} is {text[:40]!r}, expected seconds up to {MOST_SILENCE:.0f}")
+        raise SourceError(f"{name} is {text[:40]!r}, expected whole seconds up to {MOST_SILENCE}")
     return seconds
 
 

@@ -37,7 +37,7 @@ SAID = {
     "settings: HF_ENDPOINT='nonsense'": "HF_ENDPOINT is 'nonsense', expected an address such as https://",
     "settings: HF_ENDPOINT='http://[::1'": "HF_ENDPOINT is 'http://[::1', expected an address such as https://",
     "settings: HF_TOKEN='hf_s\\xe9cret'": "the login of the Hub (HF_TOKEN) has characters that no login has",
-    "settings: HF_HUB_ETAG_TIMEOUT='soon'": "HF_HUB_ETAG_TIMEOUT is 'soon', expected seconds",
+    "settings: HF_HUB_ETAG_TIMEOUT='soon'": "HF_HUB_ETAG_TIMEOUT is 'soon', expected whole seconds",
     "addresses: half an IPv6 number": "is no address (https://[::1/w.pt)",
     "addresses: a label of 64 letters": "is no address (https://aaaa",
     "addresses: empty labels": "is no address (https://a..example/w.pt)",

@@ -95,6 +95,16 @@ def test_a_source_gets_two_copies_and_a_file_four() -> None:
         budget.begin_source()
 
 
+def test_a_third_source_has_what_two_left() -> None:
+    size = 100_000_000
+    budget = Budget(size)
+    for _ in range(3):
+        budget.begin_source()
+        budget.take(size * 4 // 3)
+    with pytest.raises(SourceError, match="not asked any more: 4 times the size"):
+        budget.take(limits.LIMITS.spare_bytes + 2)
+
+
 def test_a_size_that_nobody_knew_is_the_source_s_own() -> None:
     budget = Budget(None)
     budget.begin_source()
