@@ -20,7 +20,7 @@ from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss, Trunk, load_
 from pixel2style2pixel_cli.losses.pixel import pyramid_l1_each
 from pixel2style2pixel_cli.zoo.auxiliary import ALEXNET, VGG16, auxiliary_file
 
-Perceptual = Literal["auto", "lpips", "features", "none"]
+Perceptual = Literal["auto", "bundled", "lpips", "features", "none"]
 PixelTerm = Literal["pyramid", "mse"]
 
 # How much pixels count beside a perceptual term: the paper's 1 for the squared error, and for the pyramid what keeps
@@ -83,11 +83,12 @@ def load_judge(kind: Perceptual, like: Tensor, side: int) -> Judge | None:
     """The perceptual term for pictures of a side, on the device and in the type of a tensor; None for none.
 
     ``auto``: LPIPS on VGG16, or on AlexNet, where its file is installed, else the bundled features; under 64 px, where
-    no network sees anything worth the name, none. Raises MissingError where LPIPS was asked for and is not installed.
+    no network sees anything worth the name, none; ``bundled``: the same without LPIPS. Raises MissingError where LPIPS
+    was asked for and is not installed.
     """
-    if kind == "none" or (kind == "auto" and side < LEAST_SIDE):
+    if kind == "none" or (kind in ("auto", "bundled") and side < LEAST_SIDE):
         return None
-    if kind != "features":
+    if kind not in ("bundled", "features"):
         try:
             return _load_lpips(like)
         except MissingError:

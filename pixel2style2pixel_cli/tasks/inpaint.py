@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pixel2style2pixel_cli.errors import InputError, UsageError
 from pixel2style2pixel_cli.inputs.kinds import InputKind
 from pixel2style2pixel_cli.options.declare import declare
-from pixel2style2pixel_cli.options.task import FaceOptions
+from pixel2style2pixel_cli.tasks.optimised import OptimisedOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pixel2style2pixel_cli.engine.codes import Codes
+    from pixel2style2pixel_cli.engine.engine import Engine
     from pixel2style2pixel_cli.engine.loading import Model
     from pixel2style2pixel_cli.files.image import Photo
     from pixel2style2pixel_cli.tasks.base import Pixels, Prepared, RecipeValue, Source, Task
@@ -32,7 +34,7 @@ EXAMPLES = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
-class InpaintOptions(FaceOptions):
+class InpaintOptions(OptimisedOptions):
     """Options of ``inpaint``.
 
     ``mask`` is a picture for all inputs, white where it is to be filled in, or a folder of such pictures with the names
@@ -60,7 +62,7 @@ class InpaintOptions(FaceOptions):
     @property
     def needs_target(self) -> bool:
         """Whether a crop is also wanted at the generator's size: what is known of it is kept."""
-        return self.keep or self.compares or self.debug_align
+        return self.keep or bool(self.optimize) or self.compares or self.debug_align
 
     def also_read(self, inputs: Sequence[str]) -> Sequence[str]:
         """The mask, or the folder of masks."""
@@ -68,7 +70,7 @@ class InpaintOptions(FaceOptions):
 
     def check(self, inputs: Sequence[str]) -> None:
         """Raise UsageError unless exactly one kind of mask is given, and it can be there."""
-        FaceOptions.check(self, inputs)  # super() would look in the class that slots=True replaced
+        OptimisedOptions.check(self, inputs)  # super() would look in the class that slots=True replaced
         if (self.mask is None) == (self.mask_colour is None):
             what = "no mask was given" if self.mask is None else "--mask and --mask-colour were both given"
             raise UsageError(what, "give --mask FILE, a folder of masks, or --mask-colour '#ff00ff'")
@@ -92,11 +94,27 @@ class InpaintOptions(FaceOptions):
             side=model.generator_spec.resolution,
             max_pixels=self.max_pixels,
         )
-        return photo_task(self, model, change=change, finish=keep_known if self.keep else None)
+        return photo_task(
+            self, model, change=change, change_codes=self.optimised if self.optimize else None,
+            finish=keep_known if self.keep else None,
+        )  # fmt: skip
+
+    def optimised(self, engine: Engine, prepared: Sequence[Prepared], codes: Codes, *, counted: bool = True) -> Codes:
+        """The codes brought closer to what is known of the pictures: everything outside the hole."""
+        import torch
+
+        from pixel2style2pixel_cli.files.pixels import to_float
+        from pixel2style2pixel_cli.fitting.objective import Objective, load_judge
+
+        known = [(p.target, ~p.hole) for p in prepared if p.target is not None and p.hole is not None]
+        targets = to_float([target for target, _ in known]).to(engine.device, engine.dtype)
+        kept = torch.stack([torch.from_numpy(place) for _, place in known])[:, None].to(targets)
+        judge = load_judge("bundled", targets, targets.shape[-1])
+        return self.towards(engine, Objective(targets, judge=judge, kept_B1HW=kept), codes)
 
     def recipe(self, installed: InstalledModel, inputs: Sequence[Source]) -> dict[str, RecipeValue]:
         """Where the face is made up, and what becomes of the rest of it."""
-        found: dict[str, RecipeValue] = {"keep": self.keep}
+        found: dict[str, RecipeValue] = {"keep": self.keep, "optimize": self.optimize}
         if self.mask is None:
             return found | {"mask_colour": self.mask_colour, "mask_tolerance": self.mask_tolerance}
         return found | {"mask": Path(self.mask).name} | hash_of_mask(Path(self.mask))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pixel2style2pixel_cli.engine.codes import Codes
     from pixel2style2pixel_cli.engine.engine import Engine
+    from pixel2style2pixel_cli.fitting.objective import Objective
     from pixel2style2pixel_cli.tasks.base import Prepared, RecipeValue, Source
     from pixel2style2pixel_cli.tasks.latent import CodePreparer
     from pixel2style2pixel_cli.zoo.cards import Card
@@ -98,6 +99,26 @@ class OptimisedOptions(FaceOptions):
         if made < steps:  # the recipe says so, and a resumed run that this picture was made with other options
             said = Found(recipe={"optimize": made}, stopped=f"stopped after {made} of {steps} steps")
         return replace(codes, w_plus=rows, found=(said,) * len(prepared))
+
+    def towards(self, engine: Engine, objective: Objective, codes: Codes) -> Codes:
+        """The codes brought closer to what an objective of their own knows of the pictures."""
+        from pixel2style2pixel_cli.engine.codes import Found
+        from pixel2style2pixel_cli.events import Phase
+        from pixel2style2pixel_cli.fitting.image2stylegan import Embedding, Stages
+        from pixel2style2pixel_cli.fitting.search import Pace
+
+        pictures, steps = len(codes) * max(1, len(self.samples)), self.optimize or 0
+
+        def tell(step: int, total: int, loss: float) -> None:
+            engine.on_event(Phase(name="optimising", done=step, total=total, pictures=pictures, loss=loss))
+
+        pace = Pace(steps=steps, rate=RATE, until_flat=False)
+        made = Embedding(engine.model.generator, objective).run(codes.w_plus, Stages(code=pace), tell)
+        said = Found()
+        if made.interrupted:
+            found = made.steps(0)
+            said = Found(recipe={"optimize": found}, stopped=f"stopped after {found} of {steps} steps")
+        return replace(codes, w_plus=made.codes, found=(said,) * len(codes))
 
     def codes_of(self, engine: Engine, prepared: Sequence[Prepared]) -> Tensor:
         """The codes (B, N, D) of inputs that give no picture of their own; an interrupt ends the run."""
