@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixel2style2pixel_cli.errors import InputError, UsageError
 from pixel2style2pixel_cli.events import ImageDone, OnEvent, Progress, Summary, ignore_event
+from pixel2style2pixel_cli.options.directions import DirectionOptions
 from pixel2style2pixel_cli.options.learning import LearnOptions
 from pixel2style2pixel_cli.options.models import BlendOptions, PullOptions, SomeModels, VerifyOptions
 from pixel2style2pixel_cli.options.paste import PasteOptions
@@ -150,6 +151,21 @@ learn = function_of(
     does="Learn directions for edits from labelled pictures; one row a direction, with what it is worth.",
     inputs=Inputs,
     inputs_help=LearnOptions.inputs_help,
+)
+
+
+def _import_directions(options: DirectionOptions) -> list[dict[str, Any]]:
+    from pixel2style2pixel_cli.jobs.published import import_directions as convert
+
+    return convert(options)
+
+
+import_directions = function_of(
+    "api.import_directions",
+    DirectionOptions,
+    _import_directions,
+    does="Make directions that others have published usable with a model; one row a direction.",
+    by_place=("file",),
 )
 
 

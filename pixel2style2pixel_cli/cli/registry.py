@@ -20,7 +20,13 @@ OTHERS = {
     "models": "List, show, pull, import, blend, verify and remove models.",
 }
 # Commands that follow the name of a task: the module and the help of each. Without them a task takes its inputs.
-INNER = {"edit": {"learn": "Learn directions from labelled pictures: a table with numbers or words for each."}}
+INNER = {
+    "edit": {
+        "learn": "Learn directions from labelled pictures: a table with numbers or words for each.",
+        "import": "Make directions that others have published usable with a model.",
+    }
+}
+_MODULES = {"import": "published"}  # where the name of a command cannot be that of a module
 COMMANDS = {**{name: task.does for name, task in TASKS.items()}, **OTHERS}
 
 
@@ -36,7 +42,7 @@ def specs_of(name: str) -> tuple[CommandSpec, ...]:
 
 def inner_specs(name: str) -> tuple[CommandSpec, ...]:
     """A command that follows the name of a task."""
-    found: tuple[CommandSpec, ...] = import_module(f"{__package__}.{name}").COMMANDS
+    found: tuple[CommandSpec, ...] = import_module(f"{__package__}.{_MODULES.get(name, name)}").COMMANDS
     return found
 
 
