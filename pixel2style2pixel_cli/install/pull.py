@@ -8,7 +8,7 @@ from pixel2style2pixel_cli.install.adopt import import_checkpoint
 from pixel2style2pixel_cli.install.store import NAME_PATTERN, Imported, uninstall
 from pixel2style2pixel_cli.zoo.cards import Card
 from pixel2style2pixel_cli.zoo.choose import how_to_install
-from pixel2style2pixel_cli.zoo.download import discard, fetch_weight, hold, require_source
+from pixel2style2pixel_cli.zoo.download import discard, discard_rest, fetch_weight, hold, require_source
 from pixel2style2pixel_cli.zoo.find import find_card, install_folder
 from pixel2style2pixel_cli.zoo.licences import Ask, require_licence
 from pixel2style2pixel_cli.zoo.resolve import locate
@@ -30,6 +30,7 @@ def pull_model(
     """
     if locate(card) is not None:
         on_event(Notice(message=f"{card.name} is {'bundled' if card.bundled else 'installed'} already"))
+        discard_rest(card.weight("checkpoint"))
         return None
     weight = card.weight("checkpoint")
     if weight is None:

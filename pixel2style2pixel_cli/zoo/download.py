@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pixel2style2pixel_cli.config import is_offline
-from pixel2style2pixel_cli.errors import IntegrityError, MissingError, OutputError, UsageError, in_one_line
+from pixel2style2pixel_cli.errors import IntegrityError, MissingError, OutputError, P2S2PError, UsageError, in_one_line
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
 from pixel2style2pixel_cli.wording import duration, file_size
 from pixel2style2pixel_cli.zoo import limits
@@ -106,6 +106,19 @@ def fetch_weight(card: Card, weight: WeightFile, *, offline: bool = False, on_ev
 def discard(weight: WeightFile) -> None:
     """Remove the downloaded file, which has been converted or is wrong."""
     remove_part(download_path(weight))
+
+
+def discard_rest(weight: WeightFile | None) -> None:
+    """Remove what a killed process had fetched of a file that is needed no more, unless another one fetches it now."""
+    if weight is None or weight.sha256 is None:
+        return
+    target = download_path(weight)
+    left = [path for path in (_part(target), target) if path.is_file()]
+    with contextlib.suppress(P2S2PError, OSError):
+        if left:
+            with hold(weight):
+                for path in left:
+                    remove_part(path)
 
 
 def _sources(weight: WeightFile) -> list[Source]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 import torch
 from hub_server import Hub, HubFile, hub_server
 from published import ACCEPTED, FILE, NAME, cached, hf, installed, write_card
-from real_run import contents
+from real_run import Call, contents
 from tiny_zoo import tiny_model, write_published
 
 from pixel2style2pixel_cli.install.adopt import import_model
@@ -72,3 +73,22 @@ def check_killed(hub: Hub, folder: Path, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("P2S2P_HOME", str(folder / "other"))
     import_model(NAME, tmp_path / FILE)
     assert contents(folder / "other" / "models" / NAME) == pulled
+
+
+@pytest.mark.parametrize("left", [FILE, f"{FILE}.part"])
+def test_what_a_kill_left_of_the_download_goes_once_the_model_is_installed(
+    real: Call, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    """Killed between the last rename and the removal of what was fetched, gigabytes stayed for ever."""
+    (folder / "zoo").mkdir()
+    data = write_published(tmp_path / FILE, tiny_model()).read_bytes()
+    write_card(folder, data, hf("first/repo"))
+    monkeypatch.setenv("P2S2P_ZOO", str(folder / "zoo"))
+    monkeypatch.setenv("P2S2P_HOME", str(folder / "home"))
+    import_model(NAME, tmp_path / FILE)
+    rest = folder / "home" / "downloads" / hashlib.sha256(data).hexdigest()[:16] / left
+    rest.parent.mkdir(parents=True)
+    rest.write_bytes(data)
+    before = installed(folder)
+    assert real(*ACCEPTED).code == 0
+    assert installed(folder) == before and cached(folder) == [f"models/{NAME}/{name}" for name in sorted(before)]
