@@ -120,7 +120,8 @@ def remove_abandoned(folders: Iterable[Path]) -> None:
 def hidden_beside(path: Path, ending: str) -> Path:
     """A new hidden name in the folder of ``path``, within the length that file systems take; it says whose it is."""
     mark = f".{_host()}-{os.getpid()}-{secrets.token_hex(4)}{ending}"
-    kept = os.fsencode(path.name)[: 250 - len(mark)].decode("utf-8", "ignore")
+    whole = os.fsencode(path.name)[: 250 - len(mark)].decode("utf-8", "ignore")  # no half a character
+    kept = os.fsdecode(whole.encode())  # as this machine spells it, which may know ASCII only
     return path.with_name(f".{kept}{mark}")
 
 

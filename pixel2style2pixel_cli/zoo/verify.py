@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from pixel2style2pixel_cli.errors import IntegrityError, P2S2PError
+from pixel2style2pixel_cli.errors import IntegrityError, MissingError, P2S2PError
 from pixel2style2pixel_cli.files.atomic import write_atomic
 from pixel2style2pixel_cli.weights.digest import require_digest
 from pixel2style2pixel_cli.zoo.cards import Card, Role
@@ -65,7 +65,11 @@ def check_sha256(owner: Card, role: Role, path: Path, *, fresh: bool = False) ->
     Where none was recorded, as in the folder of a training run, the numbers must be those of which the file's header
     speaks.
     """
-    found, expected = remembered_sha256(path, fresh=fresh), recorded_sha256(owner, role, path)
+    try:
+        found, expected = remembered_sha256(path, fresh=fresh), recorded_sha256(owner, role, path)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise MissingError(f"{path} cannot be read: {reason}", "make the file readable") from error
     if expected is None:
         require_digest(path)
     elif found != expected:

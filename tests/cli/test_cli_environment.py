@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -130,3 +132,38 @@ def test_configuration_that_may_not_be_read_counts_as_absent(
     monkeypatch.setattr(os, "access", lambda path, *rest: "p2s2p.toml" not in str(path) and readable(path, *rest))
     assert real("invert", "a.png", "-o", "out", "--align", "never").code == 0
     assert real("invert", "a.png", "-o", "out", "--config", "p2s2p.toml").code == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes there, whatever the locale")
+def test_names_beyond_ascii_on_a_machine_that_knows_ascii_only(folder: Path) -> None:
+    code = (
+        "import os\nfrom pathlib import Path\nfrom pixel2style2pixel_cli.files.atomic import write_atomic\n"
+        r"write_atomic(Path(os.fsdecode(b'\xc3\xa9.png')), b'whole'); write_atomic(Path(os.fsdecode(b'\xff')), b'too')"
+    )
+    latin = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    environment = {**os.environ, **latin, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, check=False)
+    assert done.stderr == b"" and sorted(os.fsencode(path.name) for path in folder.iterdir()) == [
+        b"\xc3\xa9.png",
+        b"\xff",
+    ]
+
+
+def test_weights_that_may_not_be_read_are_named(
+    real: Call, folder: Path, tiny_zoo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_photos(folder, ["a.png"])
+    zoo = shutil.copytree(tiny_zoo, folder / "zoo")
+    monkeypatch.setenv("P2S2P_ZOO", str(zoo))
+    opened = Path.open
+
+    def refuse(path: Path, *rest: object, **options: object) -> object:
+        if path.name == "encoder.safetensors":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, *rest, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", refuse)
+    done = real("invert", "a.png", "-o", "out", "--align", "never", "-q")
+    ((error, hint),) = done.problems
+    assert done.code == 4 and error.endswith("encoder.safetensors cannot be read: permission denied")
+    assert hint == "make the file readable"
