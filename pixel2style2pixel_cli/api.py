@@ -11,7 +11,15 @@ from pixel2style2pixel_cli.errors import InputError, UsageError
 from pixel2style2pixel_cli.events import ImageDone, OnEvent, Progress, Summary, ignore_event
 from pixel2style2pixel_cli.options.directions import DirectionOptions
 from pixel2style2pixel_cli.options.learning import LearnOptions
-from pixel2style2pixel_cli.options.models import BlendOptions, PullOptions, SomeModels, VerifyOptions
+from pixel2style2pixel_cli.options.models import (
+    BlendOptions,
+    ImportOptions,
+    OneModel,
+    PullOptions,
+    ShowOptions,
+    SomeModels,
+    VerifyOptions,
+)
 from pixel2style2pixel_cli.options.paste import PasteOptions
 from pixel2style2pixel_cli.options.signature import function_of
 from pixel2style2pixel_cli.options.task import FaceOptions, TaskOptions
@@ -180,7 +188,7 @@ def show_model(name: str) -> dict[str, Any]:
     """The card of one model, and where its files are installed."""
     from pixel2style2pixel_cli.zoo.catalogue import card_fields
 
-    return card_fields(name)
+    return card_fields(validate(OneModel(name=name), "api.show_model").name)
 
 
 def verify_models(names: Sequence[str] = ()) -> list[tuple[str, bool, str]]:
@@ -232,7 +240,8 @@ def import_model(name: str, file: str | Path, on_event: OnEvent = ignore_event) 
     """Check a published weight file, convert it and install it under a name."""
     from pixel2style2pixel_cli.install.adopt import import_model as adopt
 
-    return _import_fields(adopt(name, Path(file), on_event))
+    told = validate(ImportOptions(name=name, file=file), "api.import_model")
+    return _import_fields(adopt(told.name, Path(told.file), on_event))
 
 
 def _blend_models(options: BlendOptions) -> dict[str, Any]:
@@ -254,7 +263,7 @@ def show_file(path: str | Path) -> dict[str, Any]:
     """How a picture was made, or what a latent or weight file holds."""
     from pixel2style2pixel_cli.weights.describe import describe_file
 
-    return describe_file(Path(path))
+    return describe_file(Path(validate(ShowOptions(file=path), "api.show_file").file))
 
 
 def _train_generator(options: GeneratorTrainingOptions) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pixel2style2pixel_cli.errors import P2S2PError, UsageError
+from pixel2style2pixel_cli.errors import P2S2PError, UsageError, shown_value
 from pixel2style2pixel_cli.events import Notice, OnEvent, Phase, ignore_event
 from pixel2style2pixel_cli.options.shared import Dtype
-from pixel2style2pixel_cli.options.task import SEVERAL, TaskOptions
-from pixel2style2pixel_cli.options.validate import validate
+from pixel2style2pixel_cli.options.task import SEVERAL, FaceOptions, TaskOptions
+from pixel2style2pixel_cli.options.validate import check_value, validate
 from pixel2style2pixel_cli.result import Result
 from pixel2style2pixel_cli.seeds import image_seed
 from pixel2style2pixel_cli.tasks.base import Source, task_maker
@@ -36,6 +36,7 @@ OnError = Literal["raise", "return"]
 Outcome: TypeAlias = list[Result] | P2S2PError
 
 REMEMBERED = 8  # tasks with their options, ready for the next call
+LARGEST_CROP = 4096  # pixels
 
 
 class Session:
@@ -55,8 +56,9 @@ class Session:
         batch_size: int | Literal["auto"] = "auto",
         on_event: OnEvent = ignore_event,
     ) -> None:
-        told = TaskOptions(model=str(model), device=device, dtype=dtype, batch_size=batch_size)
-        validate(told, "load")
+        name: Any = model  # checked below, and a text from there on
+        asked = TaskOptions(model=name, device=device, dtype=dtype, batch_size=batch_size, on_event=on_event)
+        told = validate(asked, "load")
         self.model, self.on_event = told.model, on_event
         self._device, self._dtype, self._batch_size = device, dtype, batch_size
         self._engines: dict[tuple[Path, Path | None, object], Engine] = {}
@@ -95,6 +97,7 @@ class Session:
 
     def faces(self, image: Given, *, detector: str = "dlib", detector_threshold: float = 0.0) -> list[Face]:
         """The faces in a photograph, best first: box (left, top, right, bottom), score and 68 points, in pixels."""
+        validate(FaceOptions(detector=detector, detector_threshold=detector_threshold), "Session.faces")
         with self._lock:
             return self._detector(detector, detector_threshold).detect(self._photo(image).pixels)
 
@@ -108,10 +111,13 @@ class Session:
         from pixel2style2pixel_cli.face.align import align_face
         from pixel2style2pixel_cli.face.detect import choose_faces
 
+        told = validate(FaceOptions(face=face, detector_threshold=detector_threshold), "Session.align")  # type: ignore[arg-type]
+        face = told.face
+        check_value("size", size, int, "Session.align", minimum=1, maximum=LARGEST_CROP)
         with self._lock:
             pixels = self._photo(image).pixels
             faces = self._detector("dlib", detector_threshold).detect(pixels)
-            found = choose_faces(faces, str(face), every=detector_threshold < 0.0)
+            found = choose_faces(faces, face, every=detector_threshold < 0.0)
             crops = [align_face(pixels, each.points, output_size=size).crop for _, each in found]
         return crops if face in SEVERAL else crops[0]
 
@@ -139,11 +145,12 @@ class Session:
         from pixel2style2pixel_cli.files.pixels import to_uint8
 
         with self._lock:
+            told = self._options("invert", {"noise": noise, "seed": seed})
             engine = self._engine(self.choose(self._options("invert", {})))
-            given = torch.as_tensor(np.asarray(codes, dtype=np.float32))
+            given = torch.as_tensor(_as_codes(codes))
             rows = given.expand(engine.model.generator_spec.n_styles, -1) if given.ndim == 1 else given
             batch = Codes(rows if rows.ndim == 3 else rows[None])
-            drawn = to_uint8(engine.draw(batch, noise, [image_seed(seed, str(i)) for i in range(len(batch))]))
+            drawn = to_uint8(engine.draw(batch, told.noise, [image_seed(told.seed, str(i)) for i in range(len(batch))]))
         made = [
             Result(array=array, codes=code.numpy(), generator=engine.model.generator_digest)
             for array, code in zip(drawn, batch.w_plus, strict=True)
@@ -282,6 +289,7 @@ class Session:
 
     def _run(self, task: str, images: Sequence[Given], given: dict[str, Any], *, on_error: OnError) -> list[Outcome]:
         """What came of each input that gives a picture: its faces and variants, or the error that prevented them."""
+        check_value("on_error", on_error, OnError, f"Session.{task}")
         with self._lock:
             options = self._options(task, given)
             inputs = self._take(images)
@@ -366,6 +374,19 @@ def _failed(error: Exception, name: str, on_error: OnError) -> P2S2PError:
     if on_error == "raise":
         raise outcome from error
     return outcome
+
+
+def _as_codes(codes: object) -> NDArray[np.float32]:
+    """Numbers as codes; UsageError for what is none, or not finite."""
+    try:
+        found = np.asarray(codes, dtype=np.float32)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UsageError(
+            f"codes are {shown_value(codes)}, expected numbers", "give an array (N, D) or (B, N, D)"
+        ) from error
+    if found.size == 0 or not np.isfinite(found).all():
+        raise UsageError("codes are empty or not finite", "give the numbers of session.encode, or result.codes")
+    return found
 
 
 def _is_list(value: object) -> bool:

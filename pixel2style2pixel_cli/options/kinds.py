@@ -84,7 +84,7 @@ class Kind:
             return self._check_pairs(value)
         if not self.many:
             return self._check_one(value)
-        if isinstance(value, (str, os.PathLike)) or not isinstance(value, Sequence):
+        if isinstance(value, (str, bytes, bytearray, os.PathLike)) or not isinstance(value, Sequence):
             return (self._check_one(value),)  # one value is a list of one, and a text no list of letters
         return tuple(self._check_one(item) for item in value)
 

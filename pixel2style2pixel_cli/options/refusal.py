@@ -16,5 +16,5 @@ def refusal(name: str, error: Unexpected, kind: Kind, otherwise: str) -> UsageEr
 
 def nearest(error: Unexpected, kind: Kind) -> str:
     """The choice that was probably meant; empty where none is near."""
-    near = get_close_matches(str(error.value), kind.choices, n=1)
+    near = get_close_matches(error.value, kind.choices, n=1) if isinstance(error.value, str) else []
     return near[0] if near else ""

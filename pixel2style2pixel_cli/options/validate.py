@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.errors import UsageError, shown_value
 from pixel2style2pixel_cli.options.declare import declarations_of
-from pixel2style2pixel_cli.options.kinds import Unexpected
+from pixel2style2pixel_cli.options.kinds import Unexpected, kind_of
 from pixel2style2pixel_cli.options.refusal import refusal
 
 Options = TypeVar("Options")
@@ -32,7 +32,34 @@ def validate(options: Options, called: str) -> Options:
             raise refusal(declared.name, error, declared.kind, f"help({called}) lists what it takes") from None
         if value is not given:
             changed[declared.name] = value
+    _check_callbacks(options)
     return replace(options, **changed) if changed else options  # type: ignore[type-var]
+
+
+def check_value(
+    name: str,
+    value: object,
+    annotation: object,
+    called: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> Any:
+    """One argument of a function that has no dataclass of options, checked as ``validate`` checks those."""
+    kind = replace(kind_of(annotation), minimum=minimum, maximum=maximum)
+    try:
+        return kind.check(value)
+    except Unexpected as error:
+        raise refusal(name, error, kind, f"help({called}) lists what it takes") from None
+
+
+def _check_callbacks(options: object) -> None:
+    """Raise UsageError where something that would be called, such as ``on_event``, is no function."""
+    declared = {each.name for each in declarations_of(type(options))}
+    for field in fields(options):  # type: ignore[arg-type]
+        value = getattr(options, field.name)
+        if field.name not in declared and value is not field.default and not callable(value):
+            raise UsageError(f"{field.name} is {shown_value(value)}, expected a function", "leave it out")
 
 
 def input_list(inputs: object) -> list[str]:
