@@ -47,7 +47,7 @@ SLOW = 10.0  # seconds
 DEAD = 60.0  # seconds after which a file counts as one that hangs
 MOST_MB = 1500  # of the process that reads, PyTorch and all libraries included
 LONGEST = 1500  # characters of a message
-BATCH = 500
+BATCH = 2500
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,14 +58,14 @@ def test_a_campaign_goes_on_where_it_stopped_and_forgets_no_fault(
 
     def batch(name: str, seeds: range) -> hostile.Counts:
         done.append((seeds[0], len(seeds)))
-        wrong = [f"{name} {seeds[0]}: the process died"] if seeds[0] == 500 else []
+        wrong = [f"{name} {seeds[0]}: the process died"] if seeds[0] == 2500 else []
         return hostile.Counts(read=len(seeds), wrong=wrong)
 
     monkeypatch.setattr(hostile, "_in_process", batch)
     record = tmp_path / "record.json"
-    for count, code in (("600", 1), ("900", 1)):
+    for count, code in (("2600", 1), ("2900", 1)):
         monkeypatch.setattr("sys.argv", ["hostile.py", "--out", str(record), "--reader", "recipe", "--count", count])
         assert hostile.main() == code
-    assert done == [(0, 500), (500, 100), (600, 300)]  # what is recorded is not done again
-    assert json.loads(record.read_text())["readers"]["recipe"]["wrong"] == ["recipe 500: the process died"]
+    assert done == [(0, 2500), (2500, 100), (2600, 300)]  # what is recorded is not done again
+    assert json.loads(record.read_text())["readers"]["recipe"]["wrong"] == ["recipe 2500: the process died"]
     assert "the process died" in capsys.readouterr().out
