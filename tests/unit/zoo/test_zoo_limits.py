@@ -228,6 +228,22 @@ def test_a_look_up_that_never_ends_is_given_up(short: Callable[..., None], monke
     over.set()
 
 
+@pytest.mark.parametrize(("number", "tries"), [(socket.EAI_NONAME, 1), (socket.EAI_AGAIN, limits.LIMITS.tries)])
+def test_a_name_that_is_not_found(
+    short: Callable[..., None], monkeypatch: pytest.MonkeyPatch, number: int, tries: int
+) -> None:
+    asked: list[str] = []
+
+    def look_up(host: str, port: int, **options: object) -> None:
+        asked.append(host)
+        raise socket.gaierror(number, "no")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with pytest.raises(MissingError, match=r"example\.org: the name of its host is not found"):
+        fetch(weight(Source(kind="https", address="https://example.org/w.pt")))
+    assert asked == ["example.org"] * tries
+
+
 def test_only_what_is_waited_for_counts_as_slow(short: Callable[..., None]) -> None:
     """A disk that takes a second for each piece is not the server's fault."""
     short(window=0.3)
