@@ -151,7 +151,7 @@ COMMANDS = (
     ),
     _spec(
         "verify", verify, VerifyOptions, QUIET_MESSAGES,
-        "Compare the files of installed models with their hashes; exit 4 when one differs.",
+        "Compare the files of installed models with their hashes; exit 4 when one differs or a card cannot be read.",
     ),
     _spec(
         "pull", pull, PullOptions, QUIET_MESSAGES,

@@ -347,6 +347,19 @@ class FaceOptions(TaskOptions):
         """What becomes of a photograph without a face."""
         return self.on_no_face
 
+    def check(self, inputs: Sequence[str]) -> None:
+        """Raise UsageError for options that do not go together; before a model is looked for."""
+        TaskOptions.check(self, inputs)  # super() would look in the class that slots=True replaced
+        self.check_faces()
+
+    def check_faces(self) -> None:
+        """Raise UsageError where a face is chosen and none is looked for."""
+        if self.align == "never" and self.face != "best":
+            raise UsageError(
+                f"--face {self.face} chooses among faces, and --align never looks for none",
+                "leave out one of the two; --align always looks for faces in every picture",
+            )
+
     def looks_for_faces(self, card: Card) -> bool:
         """Whether photographs for a model are searched for faces: not where its card says that they show none."""
         return self.align == "always" or (self.align == "auto" and card.input.has_faces)

@@ -71,6 +71,7 @@ class MixOptions(OptimisedOptions):
 
     def check(self, inputs: Sequence[str]) -> None:
         """Raise UsageError unless there is one content, and styles of one kind."""
+        self.check_faces()
         if self.samples and len(inputs) > 1:
             raise UsageError("styles were given and --mix-seed as well", "name styles, or draw them with --mix-seed")
         if not self.samples:

@@ -129,3 +129,12 @@ def test_a_session_checks_every_argument(
     except MissingError:  # pragma: no cover - what is asked for first must not be a model
         pytest.fail("a model was looked for before the arguments were checked")
     assert caught.value.message.startswith(named)
+
+
+@pytest.mark.parametrize("task", [task for task in TASKS if "face" in {f.name for f in fields(options_of(task))}])
+@pytest.mark.parametrize("face", ["all", "largest", "left-to-right", "1"])
+def test_a_face_is_not_chosen_where_none_is_looked_for(task: str, face: str) -> None:
+    needed = {option.name: "x" for option in declarations_of(options_of(task)) if option.required}
+    options = options_of(task)(**needed, align="never", face=face)
+    with pytest.raises(UsageError, match=f"--face {face} chooses among faces, and --align never looks for none"):
+        options.check(["a.png", "b.png", "c.png"])
