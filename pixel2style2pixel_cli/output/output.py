@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -227,7 +228,8 @@ class Output:
             return
         if self._lines_end is None:
             self._lines_end = threading.Event()
-            threading.Thread(target=self._keep_telling, args=(self._lines_end,), daemon=True).start()
+            with contextlib.suppress(RuntimeError):  # no further thread for this process: lines come with events only
+                threading.Thread(target=self._keep_telling, args=(self._lines_end,), daemon=True).start()
         self._tell_progress()
 
     def _keep_telling(self, end: threading.Event) -> None:

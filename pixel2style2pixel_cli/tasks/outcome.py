@@ -29,6 +29,16 @@ class UnforeseenError(InputError):
         self.details = details
 
 
+def lacks_threads(error: Exception) -> DeviceError | None:
+    """The error behind Python's own where the machine lets a process start no further thread."""
+    if not isinstance(error, RuntimeError) or "start new thread" not in str(error):
+        return None
+    return DeviceError(
+        "this machine lets the command start no further thread",
+        "allow more processes: ulimit -u, or the limit of the container (--pids-limit)",
+    )
+
+
 def as_outcome(error: Exception, label: str) -> P2S2PError:
     """The error as the outcome of the input called ``label``.
 
@@ -37,6 +47,8 @@ def as_outcome(error: Exception, label: str) -> P2S2PError:
     """
     if isinstance(error, ENDS_THE_RUN):
         raise error
+    if (lacking := lacks_threads(error)) is not None:
+        raise lacking from error
     if isinstance(error, (InputError, OutputError)):
         return error
     if isinstance(error, P2S2PError):

@@ -7,12 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from real_run import Call, write_photos
 
+from pixel2style2pixel_cli.cli.machine import machine_error
 from pixel2style2pixel_cli.files import atomic
 
 LONG = "n" * 300
@@ -167,3 +169,43 @@ def test_weights_that_may_not_be_read_are_named(
     ((error, hint),) = done.problems
     assert done.code == 4 and error.endswith("encoder.safetensors cannot be read: permission denied")
     assert hint == "make the file readable"
+
+
+@pytest.mark.parametrize("threads", [0, 1, 2])
+def test_a_machine_that_starts_no_further_thread(
+    real: Call, folder: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    write_photos(folder / "in", ["a.png", "b.png"])
+    start, left = threading.Thread.start, [threads]
+
+    def limited(thread: threading.Thread) -> None:
+        if not left[0]:
+            raise RuntimeError("can't start new thread")
+        left[0] -= 1
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    done = real("invert", "in", "-o", "out", "--align", "never")
+    monkeypatch.undo()
+    lines = done.err.splitlines()
+    assert done.code == 5 and "Traceback" not in done.err
+    assert lines[-2:] == [
+        "error: this machine lets the command start no further thread",
+        "hint: allow more processes: ulimit -u, or the limit of the container (--pids-limit)",
+    ]
+    assert not list(folder.rglob(".*.part"))
+
+
+@pytest.mark.parametrize(
+    ("error", "is_ours"),
+    [
+        (ImportError("libtorch_python.so: failed to map segment from shared object"), True),
+        (ImportError("x.so: cannot allocate memory in static TLS block"), True),
+        (MemoryError(), True),
+        (ImportError("No module named 'torch'"), False),
+    ],
+)
+def test_no_room_for_a_library_is_a_lack_of_memory(error: Exception, is_ours: bool) -> None:
+    found = machine_error(error)
+    assert (found is not None) == is_ours
+    assert found is None or (found.exit_code == 5 and "too little free memory" in found.message)
