@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixel2style2pixel_cli.fitting.features import LEAST_SIDE, FixedFeatures, load_features
+from pixel2style2pixel_cli.fitting.frozen import FrozenGenerator
 from pixel2style2pixel_cli.losses.pixel import gradient_l1, mse, pyramid_l1
 from pixel2style2pixel_cli.networks.stylegan2 import Generator, NoiseMode
 
@@ -79,6 +80,7 @@ def descend(
     optimiser = torch.optim.Adam([codes_BND], lr=learning_rate, betas=(0.9, 0.999), eps=1e-8)
     largest = min(target_BCHW.shape[-1], generator.spec.resolution)
     judge = load_features(codes_BND) if features and steps and largest >= LEAST_SIDE else None
+    draw = FrozenGenerator(generator)
     goal: _Goal | None = None
     made = 0
     try:
@@ -89,7 +91,7 @@ def descend(
             if goal is None or goal.side != side:
                 goal = _Goal(target_BCHW, side, judge)
             with torch.enable_grad():
-                loss = goal.loss(generator(codes_BND, noise))
+                loss = goal.loss(draw(codes_BND, noise))
                 (codes_BND.grad,) = torch.autograd.grad(loss, codes_BND)
             optimiser.step()
             made = step + 1

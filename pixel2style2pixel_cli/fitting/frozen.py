@@ -54,9 +54,11 @@ class _Styled:
     def __call__(self, x_BIHW: Tensor, style_BD: Tensor, noise_B1HW: Tensor | None) -> Tensor:
         y_BOHW, gain_BO = self.conv(x_BIHW, style_BD)
         assert gain_BO is not None
-        shift = self.bias if noise_B1HW is None else self.bias + noise_B1HW * self.strength
-        y_BOHW = torch.addcmul(shift, y_BOHW, (gain_BO * SQRT2)[:, :, None, None])
-        return F.leaky_relu_(y_BOHW, NEGATIVE_SLOPE)
+        # In place after the first product, as the module does and for the same reason.
+        y_BOHW = y_BOHW * (gain_BO * SQRT2)[:, :, None, None]
+        if noise_B1HW is not None:
+            y_BOHW = y_BOHW.add_(noise_B1HW * self.strength)
+        return F.leaky_relu_(y_BOHW.add_(self.bias), NEGATIVE_SLOPE)
 
 
 class _Rgb:
