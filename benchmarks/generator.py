@@ -35,7 +35,7 @@ from pixel2style2pixel_cli.inputs.photo import resize_photo
 from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.seeds import torch_generator
-from pixel2style2pixel_cli.tasks.invert import RATE
+from pixel2style2pixel_cli.tasks.optimised import RATE
 from pixel2style2pixel_cli.training.data import PictureSource
 from pixel2style2pixel_cli.weights.header import read_weight_header
 from pixel2style2pixel_cli.zoo.choose import choose_model

@@ -31,7 +31,7 @@ from pixel2style2pixel_cli.files.pixels import to_float, to_uint8
 from pixel2style2pixel_cli.fitting.embed import embed
 from pixel2style2pixel_cli.inputs.photo import resize_photo
 from pixel2style2pixel_cli.seeds import torch_generator
-from pixel2style2pixel_cli.tasks.invert import RATE
+from pixel2style2pixel_cli.tasks.optimised import RATE
 from pixel2style2pixel_cli.training.data import PictureSource
 from pixel2style2pixel_cli.zoo.choose import choose_model
 
