@@ -36,7 +36,7 @@ Numbers = NDArray[np.float64]
 
 # How the names of labels are read from z (M, 64); the numbers are those of the renderer's table.
 SMILE, LIDS, YAW, PITCH, MELANIN, AGE, GENDER = 24, 28, 32, 33, 35, 38, 39
-BEARD, STYLE_B, DARKNESS, LENGTH, GLASSES = 45, 48, 49, 51, 53
+BEARD, STYLE_B, LIGHTNESS, LENGTH, GLASSES = 45, 48, 49, 51, 53
 WORN = 1.05  # glasses are worn above this
 
 LABELS: dict[str, tuple[Callable[[Numbers], Numbers], bool]] = {
@@ -46,7 +46,7 @@ LABELS: dict[str, tuple[Callable[[Numbers], Numbers], bool]] = {
     "age": (lambda z: z[:, AGE], False),
     "glasses": (lambda z: (z[:, GLASSES] > WORN).astype(float), True),
     "skin-tone": (lambda z: z[:, MELANIN], False),
-    "hair-darkness": (lambda z: z[:, DARKNESS], False),
+    "hair-darkness": (lambda z: -z[:, LIGHTNESS], False),  # the renderer draws lighter hair where it is above 0
     # long styles are those of the other side of this sum; within a style the length counts less
     "hair-length": (lambda z: 0.5 * z[:, LENGTH] - np.sign(z[:, GENDER] + 0.25 * z[:, STYLE_B]), False),
     # only masculine-like faces have a beard
@@ -57,6 +57,8 @@ LABELS: dict[str, tuple[Callable[[Numbers], Numbers], bool]] = {
 # Long hair and masculine styling are nearly one label in the renders: neither is held fixed for the other.
 TOGETHER = {"hair-length": {"masculine", "beard"}, "masculine": {"hair-length", "beard"}, "beard": {"hair-length"}}
 
+# A direction that changes its own label by less in a drawn picture is not written: the generator cannot draw it.
+LEAST_EFFECT = 0.3
 STRENGTH, SHOWN = 2.0, (-3.0, -1.5, 0.0, 1.5, 3.0)
 JUDGE_RIDGE = 1e-3
 
@@ -94,11 +96,12 @@ def main() -> None:
             "correlation": round(found.correlation, 3), "effect": round(effect[label.name], 3), "leaks_most_to": most,
             "leakage": round(effect[most], 3), "encoder": engine.model.label,
         }  # fmt: skip
-        save_direction(options.out / f"{label.name}.safetensors", DirectionFile(
-            name=label.name, step=step.astype(np.float32), space="W+", generators=(engine.model.generator_digest,),
-            made=made,
-        ))  # fmt: skip
-        rows.append({"direction": label.name, **made})
+        if effect[label.name] >= LEAST_EFFECT:
+            save_direction(options.out / f"{label.name}.safetensors", DirectionFile(
+                name=label.name, step=step.astype(np.float32), space="W+", generators=(engine.model.generator_digest,),
+                made=made,
+            ))  # fmt: skip
+        rows.append({"direction": label.name, "written": effect[label.name] >= LEAST_EFFECT, **made})
         steps[label.name] = step
         print(json.dumps(rows[-1]), flush=True)
     if options.sheet is not None:

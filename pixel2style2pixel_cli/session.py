@@ -203,6 +203,16 @@ class Session:
         """The content drawn in the style of each style; inputs as in ``mix``, options as of ``p2s2p transfer``."""
         return self._into_content("transfer", content, styles, on_error, options)
 
+    def tune(self, images: Given | Sequence[Given], out: str | Path, **options: Any) -> Path:
+        """Tune the generator on pictures of one person; ``load`` makes a session of the file ``out``."""
+        from pixel2style2pixel_cli.tasks.tuned import memory_options, pivot_options, tune_pictures
+
+        with self._lock:
+            told = memory_options(self.model, {"device": self._device, "on_event": self.on_event, **options})
+            inputs = self._take(_listed(images))
+            chosen = self.choose(pivot_options(told))
+            return tune_pictures(self.translator(chosen, [i.as_source() for i in inputs]), inputs, Path(out), told)
+
     # For jobs: the same, on files
 
     def choose(self, options: TaskOptions) -> Chosen:

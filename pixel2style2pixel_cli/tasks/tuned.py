@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pixel2style2pixel_cli.engine.engine import Engine
     from pixel2style2pixel_cli.fitting.objective import Judge
     from pixel2style2pixel_cli.fitting.tuning import Tuning
+    from pixel2style2pixel_cli.tasks.in_memory import Input
     from pixel2style2pixel_cli.tasks.translate import Translator
 
 # The published tuning ends at an LPIPS of 0.06; the bundled features have another scale, and no such number.
@@ -219,6 +220,32 @@ class Tuner:
         shape = (model.generator_spec.n_styles, model.generator_spec.style_dim)
         found = [read_code(Path(each), model.generator_digest, shape, name=display(Path(each)))[0] for each in names]
         return torch.stack([torch.from_numpy(code) for code in found])
+
+
+def memory_options(model: str, told: Mapping[str, Any]) -> TuneOptions:
+    """The options of a tuning in a session, checked."""
+    from pixel2style2pixel_cli.options.validate import validate
+
+    make: Callable[..., TuneOptions] = TuneOptions
+    return validate(make(model=model, **told), "Session.tune")
+
+
+def tune_pictures(translator: Translator, inputs: Sequence[Input], out: Path, options: TuneOptions) -> Path:
+    """Tune a model on pictures in memory and write what changed; raises what prevents it."""
+    from pixel2style2pixel_cli.weights.changes import save_changes
+
+    preparer, prepared = translator.task.preparer, list[Prepared]()
+    for each in inputs:
+        if isinstance(each.source, (Path, bytes)):
+            photo = preparer.read(each.source, name=each.name, max_pixels=options.max_pixels)
+            prepared += preparer.prepare(photo, each.name)
+        else:
+            raise UsageError(f"{each.name} is a code, which has no picture to tune towards", "give the photograph")
+    tuner = Tuner(translator, prepared, options)
+    tuner.start()
+    tuner.run()
+    save_changes(out, tuner.outcome().changes)
+    return out
 
 
 def _sha256(path: Path) -> str:

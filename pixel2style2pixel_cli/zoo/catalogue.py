@@ -9,6 +9,7 @@ from typing import Any
 from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.zoo.cards import Card
 from pixel2style2pixel_cli.zoo.choose import find_model
+from pixel2style2pixel_cli.zoo.directions import direction_files, generator_digest
 from pixel2style2pixel_cli.zoo.find import find_card, read_cards
 from pixel2style2pixel_cli.zoo.resolve import InstalledModel, locate, resolve
 
@@ -68,6 +69,7 @@ def card_fields(name: str) -> dict[str, Any]:
             for w in card.weights
         ],
         "installed": {role: str(path) for role, path in model.files.items()} if model else None,
+        "directions": _directions_of(model) if model else None,
         "measured": card.measured,
     }
 
@@ -93,6 +95,14 @@ def _located(card: Card) -> tuple[InstalledModel | None, str | None]:
         return locate(card), None
     except P2S2PError as error:
         return None, error.message
+
+
+def _directions_of(model: InstalledModel) -> list[str]:
+    """The names that ``edit`` knows; none of a generator whose file is damaged, which its use tells."""
+    try:
+        return sorted(direction_files(generator_digest(model)))
+    except P2S2PError:
+        return []
 
 
 def _published_size(card: Card) -> int | None:

@@ -62,6 +62,12 @@ def test_the_tuned_model_draws_the_picture_and_is_used_like_any_model(real: Call
     session = load(photos / "anna.safetensors")
     again = session.invert(photos / "a.png", align="never")
     assert np.array_equal(again.array, pixels(photos / "tuned/a.png").astype(np.uint8))
+    made_here = load("tiny-invert").tune(
+        [Image.open(photos / "a.png"), photos / "b.png"], photos / "here.safetensors", align="never", steps=40
+    )
+    assert all(
+        torch.equal(value, load_file(made_here)[name]) for name, value in load_file(photos / "anna.safetensors").items()
+    )
 
 
 def test_an_interrupted_tuning_keeps_the_best_and_goes_on(

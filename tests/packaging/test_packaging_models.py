@@ -25,8 +25,10 @@ from pixel2style2pixel_cli.inputs.sketch import sketchify
 from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.weights.digest import tensor_digest
+from pixel2style2pixel_cli.weights.directions import load_direction
 from pixel2style2pixel_cli.weights.header import METADATA_KEY
 from pixel2style2pixel_cli.zoo.cards import Card, load_card
+from pixel2style2pixel_cli.zoo.directions import generator_digest
 from pixel2style2pixel_cli.zoo.landmarks import find_landmarks
 from pixel2style2pixel_cli.zoo.resolve import lender_of, resolve
 from pixel2style2pixel_cli.zoo.verify import sha256_file
@@ -197,3 +199,20 @@ def test_bundled_model_finds_a_face_in_a_photograph(card: Card, tmp_path: Path) 
     enlarged = np.asarray(picture.resize((256, 256), Image.Resampling.BICUBIC))
     faces = load_detector("dlib", landmarks=find_landmarks()).detect(enlarged)
     assert faces and faces[0].size > 80
+
+
+DIRECTIONS = sorted((ROOT / "models").glob("*/directions/*"))
+
+
+def test_directions_are_those_of_the_generator_that_they_lie_with() -> None:
+    """A generator that is trained anew needs new ones: benchmarks/learn_directions.py."""
+    for path in DIRECTIONS:
+        direction, card = load_direction(path), load_card(path.parents[1])
+        model = resolve(card)
+        assert direction.generators == (generator_digest(model),), path
+        assert direction.step.shape in {
+            (1, model.generator.style_dim),
+            (model.generator.n_styles, model.generator.style_dim),
+        }
+        assert direction.name == path.stem and path.stat().st_size < 100_000
+        assert {"effect", "leakage", "leaks_most_to"} <= direction.made.keys()
