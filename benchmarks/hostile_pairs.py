@@ -22,7 +22,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hostile_runs import TASKS, World, world_of
 from hostile_traces import strays
@@ -80,6 +79,7 @@ def run_pair(world: World, servers: Sequence[Server], number: int, counts: Count
             # other names in front move the same name to another turn, and make other pictures of it
             for extra in range(shift + 1):
                 write_inputs(command, base / name / "0", [f"{extra}{each}" for each in NAMES[:2]])
+            (base / name / "mask.png").unlink()  # which lies beside the inputs of a folder
             for each, at in zip(NAMES, chance.sample(range(len(NAMES)), len(NAMES)), strict=True):
                 (base / name / each).rename(base / name / f"{at}.new")
             for at, each in enumerate(NAMES):
@@ -156,6 +156,12 @@ def check_file(
         counts.note("foreign", f"{label}: {path.name} is not of {source}")
 
 
+def write_record(path: Path | None, counts: Counts) -> None:
+    """What has been counted so far."""
+    if path is not None:
+        path.write_text(json.dumps(dataclasses.asdict(counts), indent=1) + "\n")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=100, help="how many pairs")
@@ -173,10 +179,9 @@ def main() -> int:
             print(*counts.wrong[seen:], sep="\n", end="\n" if counts.wrong[seen:] else "", flush=True)
             if number % 10 == 9:
                 print(f"{number + 1 - given.seed} of {given.count}", file=sys.stderr, flush=True)
-    record: dict[str, Any] = dataclasses.asdict(counts)
-    print(json.dumps(record | {"wrong": len(counts.wrong)}))
-    if given.out:
-        given.out.write_text(json.dumps(record, indent=1) + "\n")
+                write_record(given.out, counts)
+    write_record(given.out, counts)
+    print(json.dumps(dataclasses.asdict(counts) | {"wrong": len(counts.wrong)}))
     return int(bool(counts.wrong))
 
 
