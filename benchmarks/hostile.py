@@ -45,6 +45,7 @@ from pixel2style2pixel_cli.weights.latents import load_latents
 MOST_PIXELS = 1_000_000  # of a changed picture: a campaign is about damage, not about size
 SLOW = 10.0  # seconds
 DEAD = 60.0  # seconds after which a file counts as one that hangs
+START = 600.0  # seconds that a process may take before its first file
 MOST_MB = 1500  # of the process that reads, PyTorch and all libraries included
 LONGEST = 1500  # characters of a message
 BATCH = 2500
@@ -161,7 +162,8 @@ def _in_process(name: str, seeds: range) -> Counts:
         theirs.close()
         at, found = seeds[0] - 1, None
         try:
-            while found is None and ours.poll(DEAD):
+            # a start imports PyTorch, which takes long on a machine that is busy
+            while found is None and ours.poll(DEAD if at >= seeds[0] else START):
                 told = ours.recv()
                 at, found = (told, None) if isinstance(told, int) else (at, told)
             what = "hangs"
