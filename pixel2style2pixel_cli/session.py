@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pixel2style2pixel_cli.errors import P2S2PError, UsageError, shown_value
+from pixel2style2pixel_cli.errors import P2S2PError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, Phase, ignore_event
 from pixel2style2pixel_cli.options.shared import Dtype
 from pixel2style2pixel_cli.options.task import SEVERAL, FaceOptions, TaskOptions
@@ -20,6 +20,7 @@ from pixel2style2pixel_cli.result import Result
 from pixel2style2pixel_cli.seeds import image_seed
 from pixel2style2pixel_cli.tasks.base import Source, task_maker
 from pixel2style2pixel_cli.tasks.choose import Chosen, choose
+from pixel2style2pixel_cli.tasks.given import as_codes, is_list, listed
 from pixel2style2pixel_cli.tasks.methods import gives_several, method_of, option_names
 from pixel2style2pixel_cli.tasks.outcome import as_outcome
 from pixel2style2pixel_cli.tasks.table import TASKS, options_of
@@ -128,9 +129,9 @@ class Session:
 
         ``options`` are those of ``invert``; with ``optimize`` that many steps improve the code.
         """
-        found = self._run("invert", _listed(image), {"optimize": 0, **options}, on_error="raise")
+        found = self._run("invert", listed(image), {"optimize": 0, **options}, on_error="raise")
         codes = np.stack([results[0].codes for results in found if not isinstance(results, P2S2PError)])
-        return codes if _is_list(image) else codes[0]
+        return codes if is_list(image) else codes[0]
 
     def draw(
         self, codes: Any, *, noise: Literal["fixed", "random", "off"] = "fixed", seed: int = 0
@@ -147,7 +148,7 @@ class Session:
         with self._lock:
             told = self._options("invert", {"noise": noise, "seed": seed})
             engine = self._engine(self.choose(self._options("invert", {})))
-            given = torch.as_tensor(_as_codes(codes))
+            given = torch.as_tensor(as_codes(codes))
             rows = given.expand(engine.model.generator_spec.n_styles, -1) if given.ndim == 1 else given
             batch = Codes(rows if rows.ndim == 3 else rows[None])
             drawn = to_uint8(engine.draw(batch, told.noise, [image_seed(told.seed, str(i)) for i in range(len(batch))]))
@@ -162,7 +163,7 @@ class Session:
         given = {"seed": seed, **options}
         names = self._options("generate", given).made_up
         found = [each for each in self._run("generate", names, given, on_error="raise") if isinstance(each, list)]
-        several = len(found) > 1 or _is_list(seed) or gives_several(options_of("generate"), options)
+        several = len(found) > 1 or is_list(seed) or gives_several(options_of("generate"), options)
         results = [result for each in found for result in each]
         return results if several else results[0]
 
@@ -176,12 +177,12 @@ class Session:
         With ``on_error="return"`` an error takes the place of the result that it prevented, so that one bad picture of
         a list costs no other.
         """
-        found = self._run(task, _listed(image), options, on_error=on_error)
+        found = self._run(task, listed(image), options, on_error=on_error)
         several = gives_several(options_of(task), options)
         if options_of(task).together and not isinstance(found[0], P2S2PError):
             return found[0] if several else found[0][0]
         shaped = [results if several or isinstance(results, P2S2PError) else results[0] for results in found]
-        return shaped if _is_list(image) else shaped[0]
+        return shaped if is_list(image) else shaped[0]
 
     def mix(
         self,
@@ -209,7 +210,7 @@ class Session:
 
         with self._lock:
             told = memory_options(self.model, {"device": self._device, "on_event": self.on_event, **options})
-            inputs = self._take(_listed(images))
+            inputs = self._take(listed(images))
             chosen = self.choose(pivot_options(told))
             return tune_pictures(self.translator(chosen, [i.as_source() for i in inputs]), inputs, Path(out), told)
 
@@ -241,10 +242,10 @@ class Session:
         given: dict[str, Any],
     ) -> Any:
         """One result for each style or seed; a list where several were asked for."""
-        listed = [] if styles is None else _listed(styles)
-        found = self._run(task, [content, *listed], given, on_error=on_error)
+        others = [] if styles is None else listed(styles)
+        found = self._run(task, [content, *others], given, on_error=on_error)
         results = [each for outcome in found for each in (outcome if isinstance(outcome, list) else [outcome])]
-        several = _is_list(styles) or gives_several(options_of(task), given)
+        several = is_list(styles) or gives_several(options_of(task), given)
         return results if several else results[0]
 
     def _require_open(self) -> None:
@@ -384,24 +385,3 @@ def _failed(error: Exception, name: str, on_error: OnError) -> P2S2PError:
     if on_error == "raise":
         raise outcome from error
     return outcome
-
-
-def _as_codes(codes: object) -> NDArray[np.float32]:
-    """Numbers as codes; UsageError for what is none, or not finite."""
-    try:
-        found = np.asarray(codes, dtype=np.float32)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise UsageError(
-            f"codes are {shown_value(codes)}, expected numbers", "give an array (N, D) or (B, N, D)"
-        ) from error
-    if found.size == 0 or not np.isfinite(found).all():
-        raise UsageError("codes are empty or not finite", "give the numbers of session.encode, or result.codes")
-    return found
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, (list, tuple))
-
-
-def _listed(value: Given | Sequence[Given]) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else [value]
