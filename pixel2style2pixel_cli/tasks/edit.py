@@ -28,7 +28,6 @@ EXAMPLES = (
     "p2s2p edit photo.jpg --direction yaw --sweep -3:3:7 --grid row",
     "p2s2p edit photo.jpg --direction sefa:0 --sweep -3:3:48 -o turning.gif",
     "p2s2p edit me.safetensors --direction age=2 --direction sefa:coarse:0=-1",
-    "p2s2p edit learn faces/ --labels labels.csv -o directions/",
 )
 
 STRENGTH = 2.0  # standard deviations: what is seen at once and keeps the person

@@ -176,15 +176,28 @@ def test_what_was_right_once_is_not_lost_to_a_file_of_another_kind(hub: Hub, sho
 
 @contextlib.contextmanager
 def interrupted(seconds: float) -> Iterator[None]:
-    """Ctrl-C after so many seconds, which has to end the block within one more."""
-    started = time.monotonic()
+    """Ctrl-C after so many seconds, which has to end the block within one more.
+
+    One that comes too late, because the block has ended by itself, must not end the process that runs the tests.
+    """
+    over = threading.Event()
+
+    def stop(*_: object) -> None:
+        if not over.is_set():
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, stop)
     timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
+    started = time.monotonic()
     timer.start()
     try:
         with pytest.raises(KeyboardInterrupt):
             yield
     finally:
+        over.set()
         timer.cancel()
+        timer.join()
+        signal.signal(signal.SIGINT, before)
     assert time.monotonic() - started < seconds + 1.5
 
 
