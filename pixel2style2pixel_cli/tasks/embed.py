@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pixel2style2pixel_cli.errors import InputError, UsageError
+from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.options.declare import OUTPUT, declare
 from pixel2style2pixel_cli.options.task import FaceOptions
 
@@ -137,14 +137,9 @@ class EmbedOptions(FaceOptions):
 
     def recipe_of_input(self, relative: str) -> dict[str, RecipeValue]:
         """The mask of one input, where each has its own."""
-        from pixel2style2pixel_cli.tasks.inpaint import find_mask, hash_of_mask
+        from pixel2style2pixel_cli.tasks.inpaint import recipe_of_mask
 
-        if self.mask is None or not Path(self.mask).is_dir():
-            return {}
-        try:
-            return hash_of_mask(find_mask(Path(self.mask), relative, relative))
-        except InputError:  # which is told when the mask is needed
-            return {}
+        return recipe_of_mask(self.mask, relative)
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,12 +121,7 @@ class InpaintOptions(OptimisedOptions):
 
     def recipe_of_input(self, relative: str) -> dict[str, RecipeValue]:
         """The mask of one input, where each has its own."""
-        if self.mask is None or not Path(self.mask).is_dir():
-            return {}
-        try:
-            return hash_of_mask(find_mask(Path(self.mask), relative, relative))
-        except InputError:  # which is told when the mask is needed
-            return {}
+        return recipe_of_mask(self.mask, relative)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,6 +187,16 @@ def find_mask(folder: Path, relative: str, name: str) -> Path:
         if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
             return path
     raise InputError(f"no mask for {name} in {folder.name}", "masks have the names of their photographs")
+
+
+def recipe_of_mask(mask: str | Path | None, relative: str) -> dict[str, RecipeValue]:
+    """The hash of the mask of one input, where ``mask`` is a folder with one for each."""
+    if mask is None or not Path(mask).is_dir():
+        return {}
+    try:
+        return hash_of_mask(find_mask(Path(mask), relative, relative))
+    except InputError:  # which is told when the mask is needed
+        return {}
 
 
 def hash_of_mask(path: Path) -> dict[str, RecipeValue]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from pixel2style2pixel_cli.errors import InputError, check_shape, in_one_line, reading
 from pixel2style2pixel_cli.files.atomic import write_atomic
 from pixel2style2pixel_cli.files.paths import display
-from pixel2style2pixel_cli.weights.latents import sort_header
+from pixel2style2pixel_cli.weights.latents import read_small, sort_header
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +76,7 @@ def encode_direction(direction: DirectionFile, *, name: str) -> bytes:
 
 def load_direction(path: Path) -> DirectionFile:
     """Read a direction written by ``save_direction``; InputError for any other file."""
-    tensors, metadata = _read(path)
+    tensors, metadata = read_small(path, "a direction", _LARGEST, _MAKE_IT, file_of="file with a direction")
     shown = display(path)
     if metadata.get(_MARK) != SCHEMA:
         found = metadata.get(_MARK, f"tensors {', '.join(sorted(tensors)[:3]) or 'none'}")
@@ -94,22 +94,6 @@ def load_direction(path: Path) -> DirectionFile:
         rows=in_one_line(metadata.get("rows", "")),
         made=_parse_made(metadata.get("made", "{}"), shown),
     )
-
-
-def _read(path: Path) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
-    from safetensors import safe_open
-
-    shown = display(path)
-    with reading(shown, "is not a safetensors file with a direction", _MAKE_IT):
-        try:
-            if path.stat().st_size > _LARGEST:
-                raise InputError(f"{shown} is too large for a direction: it holds weights or something else", _MAKE_IT)
-            with safe_open(path, framework="numpy") as file:
-                return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-        except FileNotFoundError as error:
-            raise InputError(f"{shown} does not exist", "check the spelling") from error
-        except OSError as error:
-            raise InputError(f"{shown} cannot be read: {(error.strerror or str(error)).lower()}", "check it") from error
 
 
 def _check_step(step: NDArray[np.float32], space: str, shown: str) -> None:

@@ -92,7 +92,7 @@ def load_latents(path: Path, *, expect_generator: str | None = None) -> LatentFi
 
     Raises InputError for any other file, and for codes of another generator than the one expected, naming both.
     """
-    tensors, metadata = _read(path)
+    tensors, metadata = read_small(path, "codes", _LARGEST, _MAKE_IT, file_of="file of codes")
     shown = display(path)
     if metadata.get(_MARK) != _SCHEMA:
         found = metadata.get(_MARK, f"tensors {', '.join(sorted(tensors)[:3]) or 'none'}")
@@ -131,14 +131,17 @@ def sort_header(data: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
-def _read(path: Path) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
+def read_small(
+    path: Path, what: str, largest: int, hint: str, *, file_of: str
+) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
+    """All tensors and the metadata of a small safetensors file; ``what`` and ``file_of`` are words of its errors."""
     from safetensors import safe_open
 
     shown = display(path)
-    with reading(shown, "is not a safetensors file of codes", _MAKE_IT):
+    with reading(shown, f"is not a safetensors {file_of}", hint):
         try:
-            if path.stat().st_size > _LARGEST:
-                raise InputError(f"{shown} is too large for codes: it holds weights or something else", _MAKE_IT)
+            if path.stat().st_size > largest:
+                raise InputError(f"{shown} is too large for {what}: it holds weights or something else", hint)
             with safe_open(path, framework="numpy") as file:
                 return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
         except FileNotFoundError as error:
