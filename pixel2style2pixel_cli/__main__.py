@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import NoReturn
@@ -17,9 +18,13 @@ def main() -> NoReturn:
         from pixel2style2pixel_cli.cli.app import run_program
 
         code = run_program(sys.argv[1:], started)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before the program had begun
+        signals.let_go()
         code = signals.exit_code()
-    signals.let_go()
+        with contextlib.suppress(Exception):  # an import that was stopped may not be possible a second time
+            from pixel2style2pixel_cli.cli.app import end_stopped
+
+            code = end_stopped(sys.argv[1:])
     sys.exit(code)
 
 

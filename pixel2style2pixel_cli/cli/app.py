@@ -17,6 +17,7 @@ from pixel2style2pixel_cli.cli.machine import machine_error
 from pixel2style2pixel_cli.cli.registry import COMMANDS, INNER, inner_specs, specs_of
 from pixel2style2pixel_cli.cli.usage import usage_error
 from pixel2style2pixel_cli.errors import P2S2PError, clean
+from pixel2style2pixel_cli.interrupts import uninterrupted
 from pixel2style2pixel_cli.output import Output
 from pixel2style2pixel_cli.output.raw import LibraryLines
 from pixel2style2pixel_cli.output.streams import open_standard_streams
@@ -83,11 +84,23 @@ def load_command(name: str) -> Any:
 
 def run_program(arguments: Sequence[str], started: float) -> int:
     """Run the command line of a process of its own, that began at ``started`` by the monotonic clock."""
+    output: Output | None = None
+    try:
+        with uninterrupted():  # half of it would leave no stream to say anything on
+            output = _own_output(started)
+        code = run(arguments, output)
+        signals.let_go()
+    except KeyboardInterrupt:  # before the command, or while its end is told
+        return end_stopped(arguments, output)
+    return code
+
+
+def _own_output(started: float) -> Output:
     open_standard_streams()
     library = LibraryLines()
     if library.stderr is None:
-        return run(arguments, Output(started=started))
-    return run(arguments, Output(stderr=library.stderr, started=started, library=library.take))
+        return Output(started=started)
+    return Output(stderr=library.stderr, started=started, library=library.take)
 
 
 def run(arguments: Sequence[str], output: Output | None = None) -> int:
@@ -96,17 +109,19 @@ def run(arguments: Sequence[str], output: Output | None = None) -> int:
     try:
         code = _dispatch(arguments, output)
     except KeyboardInterrupt:
-        return _end_stopped(output, arguments)
+        return end_stopped(arguments, output)
     except Exception as error:
         # Inside an extension module an interrupt becomes what that module fails with: dlib is "not installed".
         code = INTERRUPTED if signals.was_stopped() else _end(output, error, arguments)
     if code == INTERRUPTED:  # also what the parser makes of an interrupt
-        return _end_stopped(output, arguments)
+        return end_stopped(arguments, output)
     return output.end(code)
 
 
-def _end_stopped(output: Output, arguments: Sequence[str]) -> int:
+def end_stopped(arguments: Sequence[str], output: Output | None = None) -> int:
+    """Say that a signal has stopped the command, and how to go on with it; returns the exit code."""
     signals.let_go()
+    output = output or Output()
     if not output.stdout.gone:
         output.interrupted(resume_command(arguments))
     return output.end(signals.exit_code())

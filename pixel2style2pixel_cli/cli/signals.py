@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass
 from types import FrameType
 
-# Break is Ctrl-Break and the closing of the window, on Windows.
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+from pixel2style2pixel_cli.interrupts import SIGNALS
+
 # A terminal that closes sends several signals at once, and a nervous hand presses twice: they count once.
 _TOGETHER = 0.5  # seconds
 
@@ -48,11 +48,10 @@ def exit_code() -> int:
 
 
 def _handle(handler: object) -> None:
-    for name in NAMES:
-        number = getattr(signal, name, None)
+    for number in SIGNALS:
         # ValueError: not in the main thread, where whoever runs us sees to signals
         with contextlib.suppress(ValueError, OSError):
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, handler)  # type: ignore[arg-type]
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pixel2style2pixel_cli.fitting.features import LEAST_SIDE, FixedFeatures, load_features
 from pixel2style2pixel_cli.fitting.frozen import FrozenGenerator
+from pixel2style2pixel_cli.interrupts import uninterrupted
 from pixel2style2pixel_cli.losses.pixel import gradient_l1, mse, pyramid_l1
 from pixel2style2pixel_cli.networks.stylegan2 import Generator, NoiseMode
 
@@ -93,8 +94,9 @@ def descend(
             with torch.enable_grad():
                 loss = goal.loss(draw(codes_BND, noise))
                 (codes_BND.grad,) = torch.autograd.grad(loss, codes_BND)
-            optimiser.step()
-            made = step + 1
+            with uninterrupted():  # the recipe says how many steps these codes took
+                optimiser.step()
+                made = step + 1
             if on_step is not None:
                 on_step(made, loss.item() / len(codes_BND))
     except KeyboardInterrupt:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pixel2style2pixel_cli.errors import InputError
+from pixel2style2pixel_cli.interrupts import uninterrupted
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 # The last quarter of the steps falls to nothing along a cosine, which takes the unrest of the large ones out.
@@ -123,6 +124,7 @@ class _Search:
             self.on_step(step + 1, sum(history[-1]) / len(history[-1]))
 
     @torch.no_grad()
+    @uninterrupted()
     def _keep(self, losses_B: Tensor, step: int) -> None:
         """Remember the variables of every picture that is better than before and has not ended."""
         for picture, loss in enumerate(losses_B.tolist()):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from pixel2style2pixel_cli.errors import InputError, check_shape
 from pixel2style2pixel_cli.fitting.frozen import FrozenGenerator
 from pixel2style2pixel_cli.fitting.objective import Judge, Objective, reduced
+from pixel2style2pixel_cli.interrupts import uninterrupted
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.seeds import torch_generator
 
@@ -100,15 +101,17 @@ class Tuning:
             for part, objective in zip(self.parts, self.objectives, strict=True):
                 local = part.start == 0 and self.rule.locality > 0 and self.step % self.rule.every == 0
                 total += self._add_gradients(part, objective, local)
-        self.loss = total / len(self.pivots.codes)
-        if not math.isfinite(self.loss):
+        loss = total / len(self.pivots.codes)
+        if not math.isfinite(loss):
             raise InputError(
                 f"the tuning has failed at step {self.step + 1}: its loss is not a number", "use a smaller --rate"
             )
-        self._keep()
-        self.step += 1
-        if self.loss > self.rule.enough:
-            self.optimiser.step()
+        with uninterrupted():  # what is gone on from must be whole steps
+            self.loss = loss
+            self._keep()
+            self.step += 1
+            if self.loss > self.rule.enough:
+                self.optimiser.step()
         return self.loss
 
     def finish(self) -> None:
@@ -118,8 +121,9 @@ class Tuning:
                 float(objective(self.tuned(self.pivots.codes[part])).sum())
                 for part, objective in zip(self.parts, self.objectives, strict=True)
             )
-        self.loss = total / len(self.pivots.codes)
-        self._keep()
+        with uninterrupted():
+            self.loss = total / len(self.pivots.codes)
+            self._keep()
 
     def changes(self) -> dict[str, Tensor]:
         """What has to be added to the tensors of the generator for the best of the tuning, on the CPU."""

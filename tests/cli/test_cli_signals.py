@@ -26,6 +26,27 @@ sys.meta_path.insert(0, Stop())
 from pixel2style2pixel_cli.__main__ import main
 main()
 """
+# a process that gets a signal before or after a function of the program does its work
+AT_CALL = """
+import os, signal
+from pixel2style2pixel_cli.__main__ import main
+from pixel2style2pixel_cli.cli import app
+
+*owner, name = "{name}".split(".")
+owner = getattr(app, owner[0]) if owner else app
+whole = getattr(owner, name)
+
+def stopped(*arguments, **named):
+    if not {after}:
+        os.kill(os.getpid(), signal.SIGHUP)
+    done = whole(*arguments, **named)
+    if {after}:
+        os.kill(os.getpid(), signal.SIGHUP)
+    return done
+
+setattr(owner, name, stopped)
+main()
+"""
 # a run in which {does} happens
 DOING = """
 import logging, os, signal, sys, time, warnings
@@ -85,9 +106,21 @@ def test_each_signal_ends_with_the_resume_command(tmp_path: Path, name: str, cod
 
 
 @pytest.mark.parametrize("name", ["pixel2style2pixel_cli.cli.app", "typer", "pixel2style2pixel_cli.output.progress"])
-def test_a_signal_while_the_program_starts_is_no_traceback(tmp_path: Path, name: str) -> None:
+def test_a_signal_while_the_program_starts_ends_with_the_resume_command(tmp_path: Path, name: str) -> None:
     done = ended(AT_IMPORT.format(name=name), "invert", "a", folder=tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (143, "", "")
+    told = "interrupted; resume with:\n  p2s2p invert --skip-existing a\n"
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", told)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(
+    "name", ["open_standard_streams", "LibraryLines", "run", "Output.__init__", "root_command", "Output.end"]
+)
+def test_a_signal_at_every_step_of_the_start_and_the_end(tmp_path: Path, name: str, after: bool) -> None:
+    done = ended(AT_CALL.format(name=name, after=after), "models", "pull", "none", folder=tmp_path)
+    told = "interrupted; resume with:\n  p2s2p models pull none\n"
+    assert (done.returncode, done.stdout) == (129, "") and done.stderr.endswith(told)
+    assert done.stderr.count("interrupted") == 1 and "Traceback" not in done.stderr
 
 
 def test_a_signal_that_a_library_turns_into_its_own_error(tmp_path: Path) -> None:

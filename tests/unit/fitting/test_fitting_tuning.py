@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 import torch
 from tiny_zoo import GENERATOR, tiny_model
@@ -104,6 +106,27 @@ def test_it_goes_on_as_if_nothing_had_happened(generator: Generator, pivots: Piv
     run(second)
     assert all(torch.equal(change, second.changes()[name]) for name, change in whole.changes().items())
     assert (second.best_step, second.best_loss) == (whole.best_step, whole.best_loss)
+
+
+@pytest.mark.parametrize("at", ["keep", "step"])
+def test_an_interrupt_within_a_step_waits_for_its_end(
+    generator: Generator, pivots: Pivots, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is gone on from would be half a step otherwise: counted, but not made by every weight."""
+    whole = run(Tuning(generator, pivots, None, RULE, seed=1))
+    first = Tuning(generator, pivots, None, RULE, seed=1)
+    for _ in range(4):
+        first.advance()
+    owner, name = (first, "_keep") if at == "keep" else (first.optimiser, "step")
+    made = getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda: (signal.raise_signal(signal.SIGINT), made()))
+    with pytest.raises(KeyboardInterrupt):
+        first.advance()
+    assert first.step == 5
+    second = Tuning(generator, pivots, None, RULE, seed=1)
+    second.load(first.state())
+    run(second)
+    assert all(torch.equal(change, second.changes()[name]) for name, change in whole.changes().items())
 
 
 def test_rows_and_an_end_that_is_good_enough(generator: Generator, pivots: Pivots) -> None:
