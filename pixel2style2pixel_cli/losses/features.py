@@ -42,9 +42,9 @@ def whole(image_BCHW: Tensor) -> Tensor:
     return image_BCHW
 
 
-def inner_face(image_BCHW: Tensor) -> Tensor:
-    """The inside of the face of an FFHQ crop, enlarged to the size of the whole picture (bilinear)."""
+def inner_face(image_BCHW: Tensor, side: int | None = None) -> Tensor:
+    """The inside of the face of an FFHQ crop at ``side`` px, by default enlarged to the whole picture's (bilinear)."""
     size = image_BCHW.shape[-1]
     top, bottom, left, right = (round(edge * size) for edge in INNER_FACE)
     face = image_BCHW[:, :, top:bottom, left:right]
-    return F.interpolate(face, size=(size, size), mode="bilinear", align_corners=False)
+    return F.interpolate(face, size=(side or size, side or size), mode="bilinear", align_corners=False)

@@ -75,7 +75,7 @@ class JointTrainer:
         self.averages = averages_of(self.generator, self.encoder, config.rates)
         self.judge: ProjectedHeads | None = None
         if config.projected is not None:
-            sizes = [spec.resolution // 2**i for i in range(1, 6)]
+            sizes = [config.seen_side // 2**i for i in range(1, 6)]
             self.judge = self._place(ProjectedHeads(config.projected, trunk.spec.widths, sizes))
         self.ratio = GradientRatio()
         self.spectrum = None if config.spectrum is None else SpectrumControl(config.spectrum)
@@ -90,7 +90,7 @@ class JointTrainer:
         return modules if self.judge is None else {**modules, "judge": self.judge}
 
     def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """One Adam each for synthesis, mapping, encoder and judge."""
+        """One Adam each for what moves of synthesis, mapping, encoder and judge."""
         return self._optimisers
 
     def extra(self) -> Mapping[str, Tensor]:
@@ -140,7 +140,7 @@ class JointTrainer:
         head_start = self.judge is not None and images < config.joint.head_start
         with torch.no_grad(), self.runtime.autocast():
             real = self._maps(changes.put_on(image))
-            face = self._maps(inner_face(image)) if config.joint.face and not head_start else None
+            face = self._face_maps(image) if config.joint.face and not head_start else None
         if self.judge is not None and not self.judge.calibrated:
             self.judge.calibrate(real)
         logs: dict[str, Tensor] = {}
@@ -159,6 +159,9 @@ class JointTrainer:
         maps: list[Tensor] = self.trunk(image.contiguous(memory_format=torch.channels_last))
         return [x.float() for x in maps]
 
+    def _face_maps(self, image: Tensor) -> list[Tensor]:
+        return self._maps(inner_face(image, self.config.seen_side))
+
     def encode(self, encoder: Encoder, image: Tensor) -> Tensor:
         """W+ codes (B, N, D) of pictures."""
         size = self.config.encoder.input_size
@@ -170,6 +173,7 @@ class JointTrainer:
     def _draw(self, batch: Batch, image: Tensor) -> Drawn:
         joint, count = self.config.joint, len(image)
         codes = self.encode(self.encoder, image)
+        codes = torch.cat([codes[:, : joint.rows_from].detach(), codes[:, joint.rows_from :]], dim=1)
         mean = codes.mean(dim=1, keepdim=True)
         chosen = torch.randperm(count)[: round(joint.sample_share * count)]
         z, known = self._vectors(batch, chosen)
@@ -234,7 +238,7 @@ class JointTrainer:
         total = (weight * (joint.features * features + joint.pyramid * pyramid)).mean() + joint.delta * drawn.delta
         if face is not None:
             with self.runtime.autocast():
-                inner = self._maps(inner_face(drawn.image[:count]))
+                inner = self._face_maps(drawn.image[:count])
             logs["face"] = feature_distance(inner, face).mean()
             total = total + joint.face * logs["face"] * count / len(drawn.image)
         return total

@@ -17,6 +17,9 @@ from pixel2style2pixel_cli.training.config import (
 )
 from pixel2style2pixel_cli.training.limits import MOST, check_numbers
 
+# The smallest picture that trunk and judge can look at: its fifth map has two places to a side.
+LEAST_SIDE = 64
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Schedule:
@@ -48,7 +51,8 @@ class JointLosses:
     Beside them ``sample_share`` of the batch is drawn from z: from the picture's own where it is known, and then held
     to the picture with the weight ``pair``; else from a random one, for the judge alone.
     ``reconstructions`` and ``samples``: adversarial weight of either, a share of the other losses' gradient at the last
-    layer. The judge learns alone for ``head_start`` images.
+    layer. The judge learns alone for ``head_start`` images. Rows of the encoder's codes below ``rows_from`` are taken
+    as they come, and what makes them is not trained.
     """
 
     features: float = 1.0
@@ -61,6 +65,7 @@ class JointLosses:
     reconstructions: Schedule = field(default_factory=lambda: Schedule(start=0.0, end=0.0))
     samples: Schedule = field(default_factory=lambda: Schedule(start=0.0, end=0.0))
     head_start: int = 0
+    rows_from: int = 0
 
     def __post_init__(self) -> None:
         check_numbers("joint", self, w_plus_share=(0, 1), sample_share=(0, 1))
@@ -80,7 +85,7 @@ class JointRates:
     Warm-up in steps, then constant, then a cosine fall to zero from ``fall_from`` (share of steps) on, the judge's to
     ``judge_least`` of it. ``ema_images``: half-life of the averaged weights in images; ``ema_images_slow`` that of a
     second average, exported beside the first, 0 for none. Layers of up to ``slowed_to`` px learn at ``slowed`` times
-    the generator's rate: what carried over into a larger generator.
+    the generator's rate: what carried over into a larger generator; at a rate of 0 a part is frozen, and costs nothing.
     """
 
     generator: float = 1e-3
@@ -105,12 +110,14 @@ class Shown:
     """How a picture is changed before trunk and judge see it, a reconstruction and its target alike.
 
     ``shift`` and ``cutout`` are largest shares of the side, ``colour`` a strength up to 1; ``blur`` is a deviation in
-    pixels, which starts high so that the judge looks at shapes first.
+    pixels, which starts high so that the judge looks at shapes first. ``crop`` is the side in pixels of the part that is
+    shown, at a random place, 0 for the whole: texture can be judged from parts, which cost less than a large picture.
     """
 
     shift: float = 0.1
     cutout: float = 0.0
     colour: float = 0.0
+    crop: int = 0
     blur: Schedule = field(default_factory=lambda: Schedule(start=0.0, end=0.0))
 
     def __post_init__(self) -> None:
@@ -158,6 +165,11 @@ class JointTraining:
     run: RunConfig = field(default_factory=RunConfig)
     rates: JointRates = field(default_factory=JointRates)
 
+    @property
+    def seen_side(self) -> int:
+        """The side in pixels of what trunk and judge see."""
+        return self.shown.crop or self.generator.resolution
+
     def __post_init__(self) -> None:
         if self.joint.adversarial != (self.projected is not None):
             raise UsageError(
@@ -168,9 +180,20 @@ class JointTraining:
             raise UsageError("[spectrum] leads the weights of a judge, and there is none", "add [projected]")
         if self.encoder.input_channels != 3:
             raise UsageError("the encoder of a joint run reads pictures", "set encoder.input_channels=3")
-        if self.generator.resolution < 64:
+        if self.shown.crop and not LEAST_SIDE <= self.shown.crop <= self.generator.resolution:
             raise UsageError(
-                f"a joint run needs pictures of 64 px or more, not {self.generator.resolution}",
+                f"shown.crop is {self.shown.crop} px of pictures of {self.generator.resolution} px, expected 0 for the "
+                f"whole or {LEAST_SIDE} and more",
+                "set shown.crop=0",
+            )
+        if self.joint.rows_from >= self.generator.n_styles:
+            raise UsageError(
+                f"joint.rows_from is {self.joint.rows_from}, and the codes have {self.generator.n_styles} rows",
+                "set joint.rows_from=0",
+            )
+        if self.generator.resolution < LEAST_SIDE:
+            raise UsageError(
+                f"a joint run needs pictures of {LEAST_SIDE} px or more, not {self.generator.resolution}",
                 "set generator.resolution",
             )
 

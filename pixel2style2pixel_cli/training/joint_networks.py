@@ -30,7 +30,7 @@ def averages_of(generator: Generator, encoder: nn.Module, rates: JointRates) -> 
 def joint_optimisers(
     generator: Generator, encoder: nn.Module, judge: nn.Module | None, rates: JointRates
 ) -> dict[str, torch.optim.Optimizer]:
-    """Adam for each part; a group's ``base`` is its learning rate before warm-up and fall."""
+    """Adam for each part; a group's ``base`` is its learning rate before warm-up and fall. What has none is frozen."""
     slowed = slowed_parameters(generator, rates.slowed_to)
     names = {id(p) for p in slowed}
     mapping = list(generator.mapping.parameters())
@@ -44,10 +44,14 @@ def joint_optimisers(
     }
     if judge is not None:
         groups["judge"] = ([(list(judge.parameters()), rates.judge)], GAME_BETAS)
-    return {
-        name: torch.optim.Adam([{"params": p, "lr": rate, "base": rate} for p, rate in parts if p], betas=betas)
-        for name, (parts, betas) in groups.items()
-    }
+    optimisers: dict[str, torch.optim.Optimizer] = {}
+    for name, (parts, betas) in groups.items():
+        for parameter in (p for parameters, rate in parts if not rate for p in parameters):
+            parameter.requires_grad_(False)
+        moved = [{"params": p, "lr": rate, "base": rate} for p, rate in parts if p and rate]
+        if moved:
+            optimisers[name] = torch.optim.Adam(moved, betas=betas)
+    return optimisers
 
 
 def last_layer(generator: Generator) -> nn.Parameter:

@@ -1,4 +1,4 @@
-"""What trunk and judge are shown of a picture: shifted, cut out, recoloured, blurred; differentiable.
+"""What trunk and judge are shown of a picture: shifted, cut out, cropped, recoloured, blurred; differentiable.
 
 Source: Zhao et al., Differentiable Augmentation for Data-Efficient GAN Training, 2020. Changes are drawn once for a
 batch and put on pictures and targets alike, so that one pass through the trunk serves judge and feature loss.
@@ -23,9 +23,11 @@ SATURATION, CONTRAST, BRIGHTNESS = 1.0, 0.5, 0.5
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """One draw for each picture of a batch: shift and cut-out in pixels, colours, and the blur they share."""
+    """One draw for each picture of a batch: shift, part and cut-out in pixels, colours, and the blur they share."""
 
     shift_B2: Tensor
+    part_B2: Tensor
+    crop: int
     corner_B2: Tensor
     hole: int
     colour_B3: Tensor
@@ -34,8 +36,9 @@ class Changes:
     def of(self, chosen_B: Tensor) -> Changes:
         """The draws of some of the pictures."""
         return Changes(
-            self.shift_B2[chosen_B], self.corner_B2[chosen_B], self.hole, self.colour_B3[chosen_B], self.blur
-        )
+            self.shift_B2[chosen_B], self.part_B2[chosen_B], self.crop, self.corner_B2[chosen_B], self.hole,
+            self.colour_B3[chosen_B], self.blur,
+        )  # fmt: skip
 
     def put_on(self, image_BCHW: Tensor) -> Tensor:
         """The pictures as they are shown."""
@@ -43,6 +46,9 @@ class Changes:
             moves = [(int(down), int(right)) for down, right in self.shift_B2]
             rolled = [torch.roll(image, move, (1, 2)) for image, move in zip(image_BCHW, moves, strict=True)]
             image_BCHW = torch.stack(rolled)
+        if self.crop:
+            places = [(slice(top, top + self.crop), slice(left, left + self.crop)) for top, left in self.part_B2.tolist()]
+            image_BCHW = torch.stack([image[:, *place] for image, place in zip(image_BCHW, places, strict=True)])
         if bool((self.colour_B3 != 0).any()):
             image_BCHW = self._recoloured(image_BCHW)
         if self.hole:
@@ -68,13 +74,15 @@ class Changes:
 
 def draw_changes(config: Shown, batch: int, size: int, images: int) -> Changes:
     """Changes for pictures of side ``size`` after so many images of the run; random numbers are torch's."""
-    reach = round(config.shift * size)
-    hole = round(config.cutout * size)
+    reach, side = round(config.shift * size), config.crop or size
+    hole = round(config.cutout * side)
     # The hole's centre lies anywhere in the picture.
-    corner = torch.randint(-hole // 2, size - hole // 2, (batch, 2)) if hole else torch.zeros(batch, 2).long()
+    nowhere = torch.zeros(batch, 2).long()
+    corner = torch.randint(-hole // 2, side - hole // 2, (batch, 2)) if hole else nowhere
+    part = torch.randint(size - side + 1, (batch, 2)) if config.crop else nowhere
     strength = torch.tensor([BRIGHTNESS, SATURATION, CONTRAST]) * config.colour
     return Changes(
-        torch.randint(-reach, reach + 1, (batch, 2)), corner, hole,
+        torch.randint(-reach, reach + 1, (batch, 2)), part, config.crop, corner, hole,
         (2 * torch.rand(batch, 3) - 1) * strength, config.blur.at(images),
     )  # fmt: skip
 

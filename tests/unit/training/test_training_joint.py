@@ -229,6 +229,33 @@ def test_a_generator_grows_by_a_block_that_changes_nothing_at_first(source: Pict
     assert [group["base"] for group in large.optimisers()["generator"].param_groups] == pytest.approx([1e-3, 1e-4])
 
 
+def test_what_has_no_rate_is_frozen_and_parts_are_shown(discs: Path) -> None:
+    frozen = JointRates(
+        warm_up=0, ema_images=8, slowed_to=32, slowed=0.0, mapping=0.0, trunk=0.0, generator=0.01, encoder=0.01
+    )
+    config = dataclasses.replace(
+        JOINT, rates=frozen, generator=dataclasses.replace(GENERATOR, resolution=2 * SIZE), shown=Shown(crop=SIZE),
+        joint=dataclasses.replace(JOINT.joint, head_start=0, rows_from=7),
+    )  # fmt: skip
+    trainer = fresh(config)
+    before = snapshot(trainer)
+    trainer.step(next(iter(batches(PictureSource([discs], 2 * SIZE), 1))), 0)
+    changed = {
+        f"{name}.{key}"
+        for name in ("generator", "encoder")
+        for key, value in trainer.modules()[name].state_dict().items()
+        if not torch.equal(value, before[name][key])
+    }
+    slowed = {id(p) for p in slowed_parameters(trainer.generator, 32)}
+    small = {f"generator.{name}" for name, p in trainer.generator.named_parameters() if id(p) in slowed}
+    assert not changed & small
+    assert not {key for key in changed if key.startswith(("generator.mapping.", "encoder.trunk."))}
+    heads = {key.split(".")[2] for key in changed if key.startswith("encoder.heads.")}
+    assert heads == {str(row) for row in range(7, config.generator.n_styles)}
+    assert any(key.startswith("generator.blocks.4.") for key in changed)
+    assert trainer.judge is not None and "encoder" in trainer.optimisers() and "mapping" not in trainer.optimisers()
+
+
 def test_slowed_layers_are_those_of_the_small_picture() -> None:
     generator = fresh(TASTELESS).generator
     names = {id(p): name for name, p in generator.named_parameters()}
@@ -283,8 +310,9 @@ def test_pictures_of_unknown_z_teach_the_mapping_network_their_spread(tmp_path: 
 
 
 def test_joint_presets_load_and_half_a_judge_is_refused() -> None:
-    assert {"mini-features", "mini-joint"} <= set(preset_names("generator"))
-    for name in ("mini-features", "mini-joint"):
+    names = ("mini-features", "mini-joint", "mini-256")
+    assert set(names) <= set(preset_names("generator"))
+    for name in names:
         assert isinstance(load_generator_training(name, {}), JointTraining)
     table = {"generator": {"resolution": 64}, "encoder": {}, "joint": {}, "projected": {}}
     with pytest.raises(UsageError, match="a judge and its weights"):

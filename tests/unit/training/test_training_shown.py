@@ -33,6 +33,20 @@ def test_shifts_stay_within_their_reach_and_holes_have_their_size() -> None:
     assert int(empty.min()) >= 8 * 8
 
 
+def test_a_part_is_cut_at_one_place_from_a_picture_and_its_target() -> None:
+    torch.manual_seed(0)
+    changes = draw_changes(Shown(shift=0.0, crop=16), 50, 32, 0)
+    ramp = torch.arange(32.0)
+    image = (ramp[:, None] * 100 + ramp).expand(50, 1, 32, 32)
+    shown = changes.put_on(image)
+    assert shown.shape == (50, 1, 16, 16)
+    corners = shown[:, 0, 0, 0]
+    assert len(corners.unique()) > 40, "parts lie anywhere"
+    torch.testing.assert_close(shown - corners.view(-1, 1, 1, 1), image[:, :, :16, :16])
+    chosen = torch.tensor([4, 1])
+    torch.testing.assert_close(changes.of(chosen).put_on(image[chosen]), shown[chosen])
+
+
 def test_blur_fades_and_takes_away_detail() -> None:
     config = Shown(shift=0.0, blur=Schedule(start=2.0, end=0.0, images=100))
     noise = torch.randn(1, 3, 32, 32)
