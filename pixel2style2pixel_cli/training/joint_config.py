@@ -110,8 +110,8 @@ class Shown:
     """How a picture is changed before trunk and judge see it, a reconstruction and its target alike.
 
     ``shift`` and ``cutout`` are largest shares of the side, ``colour`` a strength up to 1; ``blur`` is a deviation in
-    pixels, which starts high so that the judge looks at shapes first. ``crop`` is the side in pixels of the part that is
-    shown, at a random place, 0 for the whole: texture can be judged from parts, which cost less than a large picture.
+    pixels, which starts high so that the judge looks at shapes first. ``crop`` is the side in pixels of the part
+    that is shown, at a random place, 0 for the whole: texture can be judged from parts, which cost less.
     """
 
     shift: float = 0.1

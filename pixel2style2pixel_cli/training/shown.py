@@ -47,8 +47,11 @@ class Changes:
             rolled = [torch.roll(image, move, (1, 2)) for image, move in zip(image_BCHW, moves, strict=True)]
             image_BCHW = torch.stack(rolled)
         if self.crop:
-            places = [(slice(top, top + self.crop), slice(left, left + self.crop)) for top, left in self.part_B2.tolist()]
-            image_BCHW = torch.stack([image[:, *place] for image, place in zip(image_BCHW, places, strict=True)])
+            parts = [
+                image[:, top : top + self.crop, left : left + self.crop]
+                for image, (top, left) in zip(image_BCHW, self.part_B2.tolist(), strict=True)
+            ]
+            image_BCHW = torch.stack(parts)
         if bool((self.colour_B3 != 0).any()):
             image_BCHW = self._recoloured(image_BCHW)
         if self.hole:
