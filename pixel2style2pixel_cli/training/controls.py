@@ -61,9 +61,14 @@ class SpectrumControl:
         kinds = (real, reconstructions, samples)
         self._power += torch.stack([spectral_power(kind, cycles).cpu() for kind in kinds])
 
-    def decide(self) -> tuple[float, float]:
-        """Move the factors by what was seen since the last time; returns both ratios, 1 being that of real pictures."""
+    def decide(self) -> tuple[float, float] | None:
+        """Move the factors by what was seen since the last time; returns both ratios, 1 being that of real pictures.
+
+        None where nothing was seen yet: no power at all would read as pictures without any detail.
+        """
         real, *drawn = self._power
+        if not bool(real.any()):
+            return None
         ratios = [float((power / real.clamp_min(1e-12)).mean()) for power in drawn]
         for i, (ratio, bounds) in enumerate(zip(ratios, self._bounds(), strict=True)):
             change = self.rule.up if ratio < bounds[0] else self.rule.down if ratio > bounds[1] else 1.0

@@ -285,7 +285,8 @@ class JointTrainer:
             self.spectrum.look(image, self._reconstructed(image), self._sampled(batch))
         if (step + 1) % rule.decide_every == 0:
             ratios = self.spectrum.decide()
-            logs["power_reconstructions"], logs["power_samples"] = map(torch.tensor, ratios)
+            if ratios is not None:
+                logs["power_reconstructions"], logs["power_samples"] = map(torch.tensor, ratios)
 
     def _reconstructed(self, image: Tensor) -> Tensor:
         codes = self.encode(self.averages["encoder_average"], image)

@@ -138,6 +138,7 @@ def test_weights_of_the_judge_follow_schedule_and_spectrum() -> None:
     assert trainer._adversarial_weights(0) == (1.0, 0.5)
     control = trainer.spectrum
     assert control is not None
+    assert control.decide() is None and control.factors.tolist() == [1.0, 1.0]  # nothing was seen yet
     soft, hard = torch.randn(2, 3, SIZE, SIZE), torch.randn(2, 3, SIZE, SIZE)
     control.look(hard, hard * 0.5, hard * 2)
     ratios = control.decide()
