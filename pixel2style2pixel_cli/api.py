@@ -280,10 +280,22 @@ def _train_encoder(options: EncoderTrainingOptions) -> dict[str, Any]:
     return start_encoder(
         generator=options.generator,
         kind=options_of(options.task).kind,
+        method=options.method,
         teacher=options.teacher,
-        preset=options.preset or f"psp-{options.task}",
+        preset=options.preset or _encoder_preset(options),
         **_training(options),
     )
+
+
+def _encoder_preset(options: EncoderTrainingOptions) -> str:
+    """The published settings of a task, or of a method of inversion."""
+    if options.method in (None, "psp"):
+        return f"psp-{options.task}"
+    if options.task != "invert":
+        raise UsageError(
+            f"there is no preset of {options.method} for {options.task}", "name settings of your own with --preset"
+        )
+    return f"{options.method}-ffhq"
 
 
 def _training(options: TrainingOptions) -> dict[str, Any]:

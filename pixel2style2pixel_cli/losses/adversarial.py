@@ -23,10 +23,10 @@ def discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     return F.softplus(-real_scores).mean() + F.softplus(fake_scores).mean()
 
 
-def r1_penalty(real_scores: Tensor, real_BCHW: Tensor) -> Tensor:
-    """Mean squared norm of the gradient of D at real images (Mescheder et al. 2018); multiply by gamma / 2."""
-    (gradient,) = torch.autograd.grad(real_scores.sum(), real_BCHW, create_graph=True)
-    return gradient.square().sum(dim=(1, 2, 3)).mean()
+def r1_penalty(real_scores: Tensor, real: Tensor) -> Tensor:
+    """Mean squared norm of the gradient of D at real images or codes (Mescheder et al. 2018); multiply by gamma / 2."""
+    (gradient,) = torch.autograd.grad(real_scores.sum(), real, create_graph=True)
+    return gradient.square().flatten(1).sum(dim=1).mean()
 
 
 def path_lengths(image_BCHW: Tensor, codes_BND: Tensor) -> Tensor:

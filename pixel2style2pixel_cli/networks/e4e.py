@@ -1,13 +1,18 @@
-"""The e4e encoder: one row for all layers plus learned offsets of the others (Tov et al. 2021, section 4).
+"""The e4e encoders: one row for all layers plus learned offsets of the others (Tov et al. 2021, section 4).
 
-Same tensors as the pSp encoder, another rule of forming the code.
+``e4e`` has the tensors of the pSp encoder, ``lite_e4e`` those of the encoder on EfficientNet-Lite0; only the rule of
+forming the code is another. Shape suffixes: B batch, C channels, H W height and width, N styles, D style width.
 """
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Iterable, Sequence
 
+import torch
+from torch import Tensor, nn
+
+from pixel2style2pixel_cli.networks.encoder import Encoder
+from pixel2style2pixel_cli.networks.lite import LiteEncoder
 from pixel2style2pixel_cli.networks.psp import PyramidEncoder
 from pixel2style2pixel_cli.networks.specs import EncoderSpec, level_of_row
 
@@ -19,12 +24,39 @@ class E4EEncoder(PyramidEncoder):
 
     def __init__(self, spec: EncoderSpec, n_styles: int, style_dim: int) -> None:
         super().__init__(spec, n_styles, style_dim)
-        self.stage = n_styles - 1
+        self.stage = spec.open_rows(n_styles)
 
     def offsets(self, x_BCHW: Tensor) -> Tensor:
         levels = self.pyramid(x_BCHW)
-        base_BD = self.heads[0](levels[0])
-        rows = [base_BD]
-        for i, head in enumerate(self.heads[1:], start=1):
-            rows.append(base_BD + head(levels[level_of_row(i)]) if i <= self.stage else base_BD)
-        return torch.stack(rows, dim=1)
+        return _rows(self.heads, [levels[level_of_row(i)] for i in range(self.n_styles)], self.stage)
+
+
+class LiteE4EEncoder(LiteEncoder):
+    """The same on EfficientNet-Lite0, from whose maps every head reads that of its level."""
+
+    offset_rows = True
+
+    def __init__(self, spec: EncoderSpec, n_styles: int, style_dim: int) -> None:
+        super().__init__(spec, n_styles, style_dim)
+        self.stage = spec.open_rows(n_styles)
+
+    def offsets(self, x_BCHW: Tensor) -> Tensor:
+        maps = self.pyramid(x_BCHW)
+        return _rows(self.heads, [maps[level] for level in self.levels], self.stage)
+
+
+def _rows(heads: Iterable[nn.Module], features: Sequence[Tensor], stage: int) -> Tensor:
+    """w_i = w_0 + Delta_i (B, N, D) with Delta_i = 0 beyond the stage."""
+    first, *others = zip(heads, features, strict=True)
+    base_BD = first[0](first[1])
+    rows = [base_BD]
+    for i, (head, x_BCHW) in enumerate(others, start=1):
+        rows.append(base_BD + head(x_BCHW) if i <= stage else base_BD)
+    return torch.stack(rows, dim=1)
+
+
+def set_stage(encoder: Encoder, stage: int) -> None:
+    """Open the offsets of rows 1 to ``stage`` of an encoder that has such, and close the others."""
+    if not isinstance(encoder, (E4EEncoder, LiteE4EEncoder)):
+        raise TypeError(f"a {type(encoder).__name__} has no offsets")
+    encoder.stage = stage

@@ -8,6 +8,9 @@ from typing import Literal
 # What the names of the map2style blocks begin with in a state dict.
 HEADS = "heads."
 
+# Rows of a code for the largest generator there is, of 4096 px, and where the convolutions are in a head of kind lite.
+MOST_ROWS, HEAD_CONVOLUTIONS = 22, range(0, 16, 2)
+
 # How published checkpoints name the tensors of an encoder: the tables of convert/psp.py.
 PublishedLayout = Literal["pyramid", "into_w", "naive_w_plus"]
 
@@ -19,7 +22,8 @@ class EncoderFamily:
     ``network`` is the module in this room and the class in it, ``title`` what people call it. ``published`` are the
     names that the options of published checkpoints give it, ``layout`` how those name its tensors; None where it was
     never published in another layout than ours. ``shared``: how the names of those parts begin that encoders of one
-    generator may share, whatever their inputs.
+    generator may share, whatever their inputs. ``offsets``: rows after the first are offsets from it, which open one by
+    one (e4e).
     """
 
     title: str
@@ -27,6 +31,7 @@ class EncoderFamily:
     published: tuple[str, ...] = ()
     layout: PublishedLayout | None = None
     shared: tuple[str, ...] = (HEADS,)
+    offsets: bool = False
 
 
 ENCODER_FAMILIES: dict[str, EncoderFamily] = {
@@ -54,11 +59,19 @@ ENCODER_FAMILIES: dict[str, EncoderFamily] = {
         network=("e4e", "E4EEncoder"),
         published=("Encoder4Editing",),
         layout="pyramid",
+        offsets=True,
     ),
     # The last two blocks of the trunk are a third of its numbers, and see no more than 4 x 4 places.
     "lite": EncoderFamily(
         title="a pSp on EfficientNet-Lite0",
         network=("lite", "LiteEncoder"),
         shared=(HEADS, "trunk.blocks.14.", "trunk.blocks.15."),
+    ),
+    # An offset is another number than a row, so the last layer of every head is its own; what it sees may be shared.
+    "lite_e4e": EncoderFamily(
+        title="an e4e on EfficientNet-Lite0",
+        network=("e4e", "LiteE4EEncoder"),
+        shared=("trunk.", *(f"{HEADS}{row}.{layer}." for row in range(MOST_ROWS) for layer in HEAD_CONVOLUTIONS)),
+        offsets=True,
     ),
 }

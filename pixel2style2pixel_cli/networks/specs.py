@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from pixel2style2pixel_cli.errors import SHOWN, UsageError, in_one_line, listed, shown_value
-from pixel2style2pixel_cli.networks.families import ENCODER_FAMILIES
+from pixel2style2pixel_cli.networks.families import ENCODER_FAMILIES, MOST_ROWS
 
 EncoderKind: TypeAlias = str  # a key of ENCODER_FAMILIES
 
@@ -24,6 +24,9 @@ WIDTHS = (64, 128, 256, 512)
 # describes would take the machine's memory or hours.
 MOST_PIXELS, MOST_WIDTH, MOST_UNITS, MOST_LAYERS = 4096, 4096, 200, 64
 
+# The stage of an encoder whose rows may all differ from the first, whatever their number.
+ALL_OPEN = -1
+
 S = TypeVar("S")
 
 
@@ -31,7 +34,8 @@ S = TypeVar("S")
 class EncoderSpec:
     """Size and kind of an encoder; the defaults are those of the published pSp encoders.
 
-    The number of rows and the style width are the generator's and are not repeated here.
+    The number of rows and the style width are the generator's and are not repeated here. ``stage`` is how many rows
+    after the first have an offset of their own, in a kind that has such (e4e): 0 is a code in W.
     """
 
     kind: EncoderKind = "psp"
@@ -40,6 +44,7 @@ class EncoderSpec:
     units: tuple[int, int, int, int] = DEPTHS[50]
     widths: tuple[int, int, int, int] = WIDTHS
     head_width: int = 512
+    stage: int = ALL_OPEN
 
     def __post_init__(self) -> None:
         if self.kind not in ENCODER_FAMILIES:
@@ -49,11 +54,34 @@ class EncoderSpec:
         _check_side("encoder input size", self.input_size, 32)
         _check_sizes("encoder units", MOST_UNITS, *self.units)
         _check_sizes("encoder widths", MOST_WIDTH, *self.widths, self.head_width, self.input_channels)
+        if self.stage != ALL_OPEN and not self.has_offsets:
+            raise UsageError(
+                f"the rows of an encoder of kind {self.kind} are no offsets, so it has no stage {self.stage}",
+                f"leave stage out, or use kind {' or '.join(k for k, f in ENCODER_FAMILIES.items() if f.offsets)}",
+            )
+        if not ALL_OPEN <= self.stage <= MOST_ROWS:
+            raise UsageError(
+                f"encoder stage is {self.stage}, expected {ALL_OPEN} (all offsets are open) or 0 to {MOST_ROWS}"
+            )
 
     @property
     def shared(self) -> tuple[str, ...]:
         """How the names of those parts begin that encoders of one generator may share."""
         return ENCODER_FAMILIES[self.kind].shared
+
+    @property
+    def has_offsets(self) -> bool:
+        """Whether rows after the first are offsets from it, which a stage opens."""
+        return ENCODER_FAMILIES[self.kind].offsets
+
+    def open_rows(self, n_styles: int) -> int:
+        """How many of so many rows have an offset of their own; UsageError for a stage beyond the last of them."""
+        if self.stage >= n_styles:
+            raise UsageError(
+                f"encoder stage is {self.stage}, and a code of this generator has {n_styles} rows",
+                f"set stage to {n_styles - 1} or less",
+            )
+        return n_styles - 1 if self.stage == ALL_OPEN else self.stage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

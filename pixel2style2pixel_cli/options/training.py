@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pixel2style2pixel_cli.events import OnEvent, ignore_event
 from pixel2style2pixel_cli.options.declare import DATA, REQUIRED, declare
@@ -22,14 +23,18 @@ class TrainingOptions:
         REQUIRED, "-o", "--out", metavar="RUNDIR", section=DATA, help="Run folder: checkpoints, logs, sample sheets."
     )
     start: str | Path | None = declare(
-        None, "--start", metavar="RUNDIR", section=DATA, help="Begin with the networks of another run."
+        None,
+        "--start",
+        metavar="RUNDIR",
+        section=DATA,
+        help="Begin with the networks of another run; an encoder also with that of a model.",
     )
     preset: str | None = declare(
         None,
         "--preset",
         metavar="NAME",
         section=DATA,
-        help="Preset to begin with; the default is stylegan2-128, or psp-TASK for an encoder.",
+        help="Preset to begin with; the default is stylegan2-128, for an encoder psp-TASK, or METHOD-ffhq.",
     )
     overrides: Mapping[str, str] | None = declare(
         None,
@@ -68,6 +73,10 @@ class EncoderTrainingOptions(TrainingOptions):
         help="Generator to train for: a name from p2s2p models list, or a file.",
     )  # fmt: skip
     task: str = declare("invert", "--task", metavar="TASK", section=DATA, help="What it is trained for.")
+    method: Literal["psp", "e4e", "cycle"] | None = declare(
+        None, "--method", metavar="METHOD", section=DATA, default_means="the preset's",
+        help="How codes are kept near W: psp (not), e4e, or cycle (Cycle Encoding).",
+    )  # fmt: skip
     teacher: str | None = declare(
         None, "--teacher", metavar="MODEL", section=DATA, path=True,
         help="Inversion model whose codes of the targets are learned; used by losses.code.",

@@ -12,11 +12,14 @@ from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS
 from pixel2style2pixel_cli.networks.specs import GeneratorSpec
 from pixel2style2pixel_cli.training.config import EncoderTraining
 from pixel2style2pixel_cli.training.export import LICENCE
+from pixel2style2pixel_cli.training.offsets import Method
 from pixel2style2pixel_cli.weights.header import read_weight_header
 from pixel2style2pixel_cli.zoo.card_text import card_text
 from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, InputRule, WeightFile, mixing_layers, with_mixing
 from pixel2style2pixel_cli.zoo.find import card_folders
 from pixel2style2pixel_cli.zoo.resolve import InstalledModel, locate
+
+_TITLES: dict[Method, str] = {"psp": "", "e4e": "e4e ", "cycle": "Cycle Encoding's "}
 
 
 def write_generator_card(folder: Path, spec: GeneratorSpec) -> None:
@@ -35,9 +38,9 @@ def write_encoder_card(folder: Path, config: EncoderTraining, generator: Path, l
     tasks = with_mixing("frontalize" if turned else INPUT_KINDS[data.kind].task)
     header = read_weight_header(generator)
     card = replace(
-        _card(folder, f"encoder for {tasks[0]}", header.generator_spec()),
+        _card(folder, f"{_TITLES[data.method]}encoder for {tasks[0]}", header.generator_spec()),
         tasks=tasks,
-        encoder=config.encoder,
+        encoder=read_weight_header(folder / "encoder.safetensors").encoder_spec(),
         input=InputRule.of(data.kind),
         weights=(WeightFile(role="heads", file="heads.safetensors"),) if data.heads == "kept" else (),
     )

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import math
 import tomllib
-import types
-import typing
 from dataclasses import dataclass, field
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pixel2style2pixel_cli.errors import SHOWN, UsageError, in_one_line, listed, shown_value
+from pixel2style2pixel_cli.errors import UsageError, in_one_line
 from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS, InputKind
-from pixel2style2pixel_cli.networks.specs import DiscriminatorSpec, EncoderSpec, GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import ALL_OPEN, DiscriminatorSpec, EncoderSpec, GeneratorSpec
 from pixel2style2pixel_cli.training.encoder_losses import EncoderLosses
 from pixel2style2pixel_cli.training.limits import BELOW_ONE, MOST, check_numbers
+from pixel2style2pixel_cli.training.offsets import CodeGame, Method, Progressive, Regressive, Schedule
+from pixel2style2pixel_cli.training.tables import from_table, toml_value
 
 LARGEST_FILE = 1_000_000  # bytes
-MOST_ITEMS = 64  # of a list
 
 T = TypeVar("T")
-
-_KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text", tuple: "a list"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,12 +224,14 @@ class TaskData:
 
     ``target`` photo is the picture itself; frontal is the same face from the front, which the data must hold; flips is
     the picture, mirrored or not by chance: over both, the frontal face is nearest (pSp, section 4.2). ``heads`` kept
-    are those of the encoder that the run starts from: not trained, and not exported again.
+    are those of the encoder that the run starts from: not trained, and not exported again. ``method`` is how its codes
+    are held near W: not at all by psp; by e4e, whose offsets open one by one; by cycle, which closes them again.
     """
 
     kind: InputKind = "photo"
     target: Literal["photo", "frontal", "flips"] = "photo"
     heads: Literal["trained", "kept"] = "trained"
+    method: Method = "psp"
 
     def __post_init__(self) -> None:
         if self.kind not in INPUT_KINDS:
@@ -255,12 +251,49 @@ class EncoderTraining:
     losses: EncoderLosses = field(default_factory=EncoderLosses)
     rates: EncoderRates = field(default_factory=EncoderRates)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    progressive: Progressive | None = None
+    regressive: Regressive | None = None
+    code_discriminator: CodeGame | None = None
 
     def __post_init__(self) -> None:
+        self._check_method()
         if self.losses.detail and self.task.target != "photo":
             raise UsageError(
                 f"losses.detail goes by label maps, which do not fit targets of kind {self.task.target}",
                 "set losses.detail=0",
+            )
+
+    def schedule(self, n_styles: int) -> Schedule | None:
+        """When the offsets of a code of so many rows open and close; None for psp."""
+        if self.task.method == "psp":
+            return None
+        back = (self.regressive or Regressive()) if self.task.method == "cycle" else None
+        return Schedule(n_styles=n_styles, progressive=self.progressive or Progressive(), regressive=back)
+
+    def _check_method(self) -> None:
+        """Raise UsageError for settings that the method does not have, and for an encoder that it cannot train."""
+        method, sections = self.task.method, ("progressive", "regressive", "code_discriminator")
+        unused = [f"[{name}]" for name in sections if getattr(self, name) is not None]
+        if method == "psp":
+            unused += [f"losses.{name}" for name in ("delta", "adversarial") if getattr(self.losses, name)]
+        elif method == "e4e":
+            unused = [name for name in unused if name == "[regressive]"]
+        else:
+            unused = []
+        if unused:
+            raise UsageError(
+                f"the method {method} has no use for {', '.join(unused)}",
+                "remove it, or set task.method to e4e or cycle" if method == "psp" else "set task.method to cycle",
+            )
+        if method != "psp" and not self.encoder.has_offsets:
+            raise UsageError(
+                f"the method {method} opens offsets, and an encoder of kind {self.encoder.kind} has none",
+                "set encoder.kind to e4e or lite_e4e",
+            )
+        if method != "psp" and self.encoder.stage != ALL_OPEN:
+            raise UsageError(
+                f"encoder.stage is {self.encoder.stage}, and the method {method} sets it at every step",
+                "leave encoder.stage out",
             )
 
 
@@ -299,81 +332,5 @@ def read_table(kind: Literal["generator", "encoder"], name: str, overrides: dict
         section, _, leaf = key.partition(".")
         if not leaf or not isinstance(table.setdefault(section, {}), dict):
             raise UsageError(f"--set {key}={value}: expected section.key=value", "for example --set run.batch=16")
-        table[section][leaf] = _toml_value(value)
+        table[section][leaf] = toml_value(value)
     return table
-
-
-def from_table(cls: type[T], table: dict[str, Any]) -> T:
-    """A dataclass from nested tables; every unknown key and wrong type is reported at once."""
-    problems: list[str] = []
-    value = _build(cls, table, "", problems)
-    if problems:
-        raise UsageError("configuration: " + listed(problems), "remove or correct these keys")
-    return typing.cast(T, value)
-
-
-def to_json(config: Any) -> str:
-    """The configuration as JSON with sorted keys: stored in checkpoints, compared on resume."""
-    return json.dumps(dataclasses.asdict(config), sort_keys=True)
-
-
-def differing_keys(first: str, second: str) -> list[str]:
-    """Keys, as ``section.key``, in which two configurations made by ``to_json`` differ; no section equals None."""
-    one, other = _flat(json.loads(first)), _flat(json.loads(second))
-    return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
-
-
-def _flat(table: dict[str, Any], where: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        flat |= _flat(value, f"{where}{key}.") if isinstance(value, dict) else {f"{where}{key}": value}
-    return flat
-
-
-def _build(cls: type[Any], table: dict[str, Any], where: str, problems: list[str]) -> Any:
-    """A dataclass from its table, None where something in it is wrong."""
-    hints = typing.get_type_hints(cls)
-    known = {f.name: f for f in dataclasses.fields(cls)}
-    found = [f"unknown key {where}{in_one_line(key)[:SHOWN]}" for key in table if key not in known]
-    arguments: dict[str, Any] = {}
-    for name, item in known.items():
-        if name not in table:
-            if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-                found.append(f"missing key {where}{name}")
-            continue
-        arguments[name] = _convert(hints[name], table[name], f"{where}{name}", found)
-    problems += found
-    return None if found else cls(**arguments)
-
-
-def _convert(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
-    """A value of TOML as the type that a field has; what does not fit it is a problem."""
-    if isinstance(hint, types.UnionType):
-        hint = next(option for option in typing.get_args(hint) if option is not type(None))
-    origin = typing.get_origin(hint)
-    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        return _build(typing.cast(type[Any], hint), value, where + ".", problems)
-    if origin is tuple and isinstance(value, list):
-        element = typing.get_args(hint)[0]
-        return tuple(_convert(element, item, f"{where}[{i}]", problems) for i, item in enumerate(value[:MOST_ITEMS]))
-    if origin is Literal:
-        if value not in typing.get_args(hint):
-            known = ", ".join(map(str, typing.get_args(hint)))
-            problems.append(f"{where} is {shown_value(value)}, expected one of {known}")
-        return value
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value) if abs(value) < MOST else math.inf
-    kind = origin or hint
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        problems.append(f"{where} is {shown_value(value)}, expected {_KINDS.get(kind, 'a table')}")
-    elif isinstance(value, float) and not math.isfinite(value):
-        problems.append(f"{where} is {value}, expected a finite number")
-    return value
-
-
-def _toml_value(text: str) -> Any:
-    """The value that a text of ``--set`` stands for; a text that is no TOML stands for itself."""
-    try:
-        return tomllib.loads(f"x = {text}")["x"]
-    except (ValueError, RecursionError):  # besides TOML's own errors: numbers and nesting without end
-        return text

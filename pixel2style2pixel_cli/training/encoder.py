@@ -1,4 +1,4 @@
-"""Training an encoder into W+ of a frozen generator (pSp, section 3).
+"""Training an encoder into W+ of a frozen generator (pSp, section 3), near W where asked (e4e, Cycle Encoding).
 
 Shape suffixes: B batch, C channels, H W height and width, N styles, D style width.
 """
@@ -6,6 +6,9 @@ Shape suffixes: B batch, C channels, H W height and width, N styles, D style wid
 from __future__ import annotations
 
 import copy
+import dataclasses
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -19,23 +22,29 @@ from pixel2style2pixel_cli.files.pixels import to_uint8
 from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS
 from pixel2style2pixel_cli.losses import pictures, pixel
 from pixel2style2pixel_cli.losses.w_norm import w_norm
+from pixel2style2pixel_cli.networks.e4e import set_stage
 from pixel2style2pixel_cli.networks.encoder import Encoder
+from pixel2style2pixel_cli.networks.families import ENCODER_FAMILIES
 from pixel2style2pixel_cli.networks.layers import EqualLinear
 from pixel2style2pixel_cli.networks.registry import build_encoder
+from pixel2style2pixel_cli.networks.specs import EncoderKind, EncoderSpec
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
-from pixel2style2pixel_cli.training.checkpoint import load_module, module_names, read_module
+from pixel2style2pixel_cli.training.checkpoint import load_module, module_names, read_module, read_stamp
+from pixel2style2pixel_cli.training.code_game import OffsetTraining
 from pixel2style2pixel_cli.training.config import Augmentation, EncoderTraining
 from pixel2style2pixel_cli.training.data import Batch
 from pixel2style2pixel_cli.training.export import export_encoder, export_heads
 from pixel2style2pixel_cli.training.inputs import make_inputs, resized, show_inputs
 from pixel2style2pixel_cli.training.log import Row
 from pixel2style2pixel_cli.training.loop import falling_rate, set_rate, update_average
+from pixel2style2pixel_cli.training.offsets import CodeGame
 from pixel2style2pixel_cli.training.ranger import Ranger
 from pixel2style2pixel_cli.training.runtime import Runtime
 
 INPUT_LAYER = "trunk.input_layer.0.weight"
 # What an encoder on a pretrained trunk has in front of it for other inputs than pictures.
 ADAPTER = "adapter."
+_OTHER_HEAD = re.compile(r"heads\.[1-9]\d*\.")
 NO_NETWORKS: Mapping[str, nn.Module] = MappingProxyType({})
 
 
@@ -65,6 +74,12 @@ class EncoderTrainer:
         self.average: Encoder | None = None
         if config.rates.ema_images:
             self.average = copy.deepcopy(self.encoder).requires_grad_(False).eval()
+        schedule = config.schedule(spec.n_styles)
+        self.offsets: OffsetTraining | None = None
+        if schedule is not None:
+            game = config.code_discriminator or CodeGame()
+            self.offsets = OffsetTraining(schedule, game, self.generator, self.runtime)
+            self._open(self.offsets.stage)
         self._kept = config.encoder.shared if config.task.heads == "kept" else ()
         for key, parameter in self.encoder.named_parameters():
             parameter.requires_grad_(not key.startswith(self._kept))
@@ -73,19 +88,33 @@ class EncoderTrainer:
 
     def modules(self) -> Mapping[str, nn.Module]:
         """Everything a checkpoint holds; the generator has its own file."""
-        modules = {"encoder": self.encoder}
-        return modules if self.average is None else {**modules, "encoder_average": self.average}
+        modules: dict[str, nn.Module] = {"encoder": self.encoder}
+        if self.average is not None:
+            modules["encoder_average"] = self.average
+        if self.offsets is not None:
+            modules["code_discriminator"] = self.offsets.discriminator
+        return modules
 
     def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """Ranger for the encoder."""
-        return {"encoder": self.optimiser}
+        """Ranger for the encoder, Adam for the discriminator of codes where there is one."""
+        ranger = {"encoder": self.optimiser}
+        return ranger if self.offsets is None else {**ranger, "code_discriminator": self.offsets.optimiser}
 
     def extra(self) -> Mapping[str, Tensor]:
-        """Nothing beside the networks."""
-        return {}
+        """The stage and the pools of codes, where there are such."""
+        return {} if self.offsets is None else self.offsets.extra()
 
     def load_extra(self, extra: Mapping[str, Tensor]) -> None:
         """The counterpart of ``extra``."""
+        if self.offsets is not None:
+            self.offsets.load_extra(extra)
+            self._open(self.offsets.stage)
+
+    def _open(self, stage: int) -> None:
+        """Open the offsets up to a stage, in the averaged encoder too."""
+        for encoder in (self.encoder, self.average):
+            if encoder is not None:
+                set_stage(encoder, stage)
 
     def take_over(self, checkpoint: Path) -> None:
         """Start from the encoder of another run, the averaged one where there is one.
@@ -93,37 +122,65 @@ class EncoderTrainer:
         In a generator's run the codes are absolute; there the average code moves out of the heads' biases. An encoder
         of other inputs keeps everything but the channels that it does not have.
         """
-        encoder, names = self.encoder, module_names(checkpoint)
+        names, stamp = module_names(checkpoint), read_stamp(checkpoint.parent)
         name = "encoder_average" if "encoder_average" in names else "encoder"
         state = read_module(checkpoint, name)
-        own = encoder.state_dict()
-        if INPUT_LAYER in state:
-            state[INPUT_LAYER] = fit_channels(state[INPUT_LAYER], own[INPUT_LAYER])
-        state = {key: value for key, value in own.items() if key.startswith(ADAPTER)} | state
         # A generator's run has absolute codes and no average, a joint run the average that its encoder learnt with.
         joint = "generator" in names and bool(state.get("latent_avg", torch.zeros(1)).any())
         if not joint:
-            state["latent_avg"] = encoder.latent_avg  # this generator's, whatever the other run started from
-        load_module(checkpoint, name, encoder, state)
+            state["latent_avg"] = self.encoder.latent_avg  # this generator's, whatever the other run started from
+        section = {} if stamp is None else json.loads(stamp.config).get("encoder") or {}
+        self.begin_with(state, section.get("kind", self.config.encoder.kind), checkpoint)
         if "generator" in names and not joint:
-            heads = [m for m in encoder.modules() if isinstance(m, EqualLinear)]
+            heads = [m for m in self.encoder.modules() if isinstance(m, EqualLinear)]
             average = self.generator.latent_avg
             with torch.no_grad():
-                for head in heads[:1] if encoder.offset_rows else heads:
+                for head in heads[:1] if self.encoder.offset_rows else heads:
                     head.bias.sub_(average.repeat(len(head.bias) // len(average)))
+            self._copy_to_average()
+
+    def begin_with(self, state: Mapping[str, Tensor], kind: EncoderKind, where: Path) -> None:
+        """Load the encoder of another run or model; ``where`` is what messages call that.
+
+        Where that writes rows and this one offsets from the first row, all offsets begin at nothing.
+        """
+        own, state = self.encoder.state_dict(), dict(state)
+        if INPUT_LAYER in state:
+            state[INPUT_LAYER] = fit_channels(state[INPUT_LAYER], own[INPUT_LAYER])
+        state = {key: value for key, value in own.items() if key.startswith(ADAPTER)} | state
+        if ENCODER_FAMILIES[kind].offsets and not self.config.encoder.has_offsets:
+            raise UsageError(
+                f"the encoder of {where} writes offsets from its first row, and one of kind "
+                f"{self.config.encoder.kind} whole rows",
+                f"set encoder.kind={kind}, or start from another run",
+            )
+        if self.config.encoder.has_offsets and not ENCODER_FAMILIES[kind].offsets:
+            state = without_offsets(state)
+        load_module(where, "encoder", self.encoder, state)
+        self._copy_to_average()
+
+    def _copy_to_average(self) -> None:
         if self.average is not None:
-            self.average.load_state_dict(encoder.state_dict())
+            self.average.load_state_dict(self.encoder.state_dict())
 
     def step(self, batch: Batch, step: int) -> dict[str, float]:
         """One step of the encoder; returns the losses."""
         rates, run = self.config.rates, self.config.run
         set_rate(self.optimiser, falling_rate(rates.encoder, step, run.steps, rates.warm_up, rates.fall_from))
+        if self.offsets is not None:
+            self._open(self.offsets.begin(step))
         self.encoder.train()
         target = self._target(batch)
         inputs = self._encoder_batch(batch, self.config.augmentation)
         with self.runtime.autocast():
             codes = self.encoder(inputs).float()
         logs: dict[str, Tensor] = {}
+        weights = self._weights(step)
+        told: dict[str, Tensor] = {}
+        if self.offsets is not None:
+            if weights["adversarial"]:
+                told["code_discriminator"] = self.offsets.learn(codes, step)
+            logs |= self.offsets.losses(codes, weights)
         if self.teacher is not None:
             logs["code"] = F.mse_loss(codes, self._taught(target))
         if self.config.losses.w_norm:
@@ -133,13 +190,20 @@ class EncoderTrainer:
             with self.runtime.autocast():
                 drawn = self.generator(codes, "random").float()
             logs |= self._losses(drawn, target, batch)
-        total = torch.stack([getattr(self.config.losses, name) * value for name, value in logs.items()]).sum()
+        total = torch.stack([weights[name] * value for name, value in logs.items()]).sum()
         self.optimiser.zero_grad()
         self.runtime.backward(total)
         self.optimiser.step()
         if self.average is not None:
             update_average(self.average, self.encoder, 0.5 ** (len(target) / rates.ema_images))
-        return {name: float(value.detach()) for name, value in logs.items()}
+        return {name: float(value.detach()) for name, value in (logs | told).items()}
+
+    def _weights(self, step: int) -> dict[str, float]:
+        """The weights of the losses at a step; Cycle Encoding changes those of codes (methods.md 8.1)."""
+        losses = self.config.losses
+        weights: dict[str, float] = {field.name: getattr(losses, field.name) for field in dataclasses.fields(losses)}
+        factors = {} if self.offsets is None else self.offsets.schedule.factors(step)
+        return {name: weight * factors.get(name, 1.0) for name, weight in weights.items()}
 
     def _target(self, batch: Batch) -> Tensor:
         """What the encoder learns to draw."""
@@ -201,9 +265,16 @@ class EncoderTrainer:
         )
         return [to_uint8(row) for row in (inputs, target, self._draw(self._encoder_batch(batch, Augmentation())))]
 
+    @property
+    def spec(self) -> EncoderSpec:
+        """The encoder with the stage that it has come to."""
+        if self.offsets is None or self.offsets.stage == self.generator.spec.n_styles - 1:
+            return self.config.encoder
+        return dataclasses.replace(self.config.encoder, stage=self.offsets.stage)
+
     def export(self, folder: Path) -> list[Path]:
         """``encoder.safetensors`` in half precision, with its spec; what was kept in a file of its own."""
-        encoder, spec = self.average if self.average is not None else self.encoder, self.config.encoder
+        encoder, spec = self.average if self.average is not None else self.encoder, self.spec
         state = encoder.state_dict()
         if self.config.task.heads != "kept":
             return [export_encoder(folder, state, spec, self.generator_digest)]
@@ -222,6 +293,12 @@ def fit_channels(weight_OIKK: Tensor, like_OJKK: Tensor) -> Tensor:
     fitted = like_OJKK.detach().clone()
     fitted[:, : min(before, now)] = weight_OIKK[:, :now].to(fitted)
     return fitted
+
+
+def without_offsets(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state of an encoder with the last layers of all heads but the first at 0."""
+    layers = [key.removesuffix("weight") for key, value in state.items() if _OTHER_HEAD.match(key) and value.ndim == 2]
+    return {key: torch.zeros_like(value) if key.startswith(tuple(layers)) else value for key, value in state.items()}
 
 
 def check_size(config: EncoderTraining, generator: Generator) -> None:

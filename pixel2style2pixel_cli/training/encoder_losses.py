@@ -34,7 +34,8 @@ class EncoderLosses:
     EfficientNet-Lite0, ``face`` there the inner face alone. ``detail`` is how much more
     ``l2``, ``pyramid`` and ``gradient`` count on eyes, brows, nose and mouth; it needs label maps in the data.
     ``code`` holds the codes to those that a teacher, an encoder for the same generator, writes for the target: many
-    times cheaper than drawing, which is then done ``draw_every`` so many steps.
+    times cheaper than drawing, which is then done ``draw_every`` so many steps. ``delta`` and ``adversarial`` are those
+    of the methods e4e and cycle: the length of the offsets, and what the discriminator of codes says.
     """
 
     l2: float = weight_of("l2", 1.0)
@@ -47,6 +48,8 @@ class EncoderLosses:
     face: float = weight_of("face", network="trunk")
     detail: float = 0.0
     code: float = 0.0
+    delta: float = 0.0
+    adversarial: float = 0.0
     draw_every: int = 1
 
     def __post_init__(self) -> None:

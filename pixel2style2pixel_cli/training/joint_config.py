@@ -12,10 +12,10 @@ from pixel2style2pixel_cli.training.config import (
     GeneratorTraining,
     MappingFit,
     RunConfig,
-    from_table,
     read_table,
 )
 from pixel2style2pixel_cli.training.limits import MOST, check_numbers
+from pixel2style2pixel_cli.training.tables import from_table
 
 # The smallest picture that trunk and judge can look at: its fifth map has two places to a side.
 LEAST_SIDE = 64

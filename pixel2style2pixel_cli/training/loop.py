@@ -17,7 +17,7 @@ from pixel2style2pixel_cli.device import keep_freed_memory
 from pixel2style2pixel_cli.errors import OutputError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, Progress
 from pixel2style2pixel_cli.training.checkpoint import Stamp, load_checkpoint, read_stamp, save_checkpoint
-from pixel2style2pixel_cli.training.config import RunConfig, differing_keys
+from pixel2style2pixel_cli.training.config import RunConfig
 from pixel2style2pixel_cli.training.data import (
     Batch,
     PictureSource,
@@ -27,6 +27,7 @@ from pixel2style2pixel_cli.training.data import (
 )
 from pixel2style2pixel_cli.training.log import Row, RunLog, write_sheet
 from pixel2style2pixel_cli.training.runtime import Runtime
+from pixel2style2pixel_cli.training.tables import differing_keys
 
 # Below the run folder: one folder per snapshot, named by its step.
 SNAPSHOTS = "snapshots"

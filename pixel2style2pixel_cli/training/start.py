@@ -14,7 +14,7 @@ import torch
 
 from pixel2style2pixel_cli.device import keep_freed_memory, peak_bytes, resolve_device
 from pixel2style2pixel_cli.engine.loading import load_encoder, load_encoder_file, load_generator_file, locate_generator
-from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.errors import P2S2PError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent
 from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
@@ -25,7 +25,7 @@ from pixel2style2pixel_cli.training.config import (
     EncoderTraining,
     RunConfig,
     load_training,
-    to_json,
+    preset_names,
 )
 from pixel2style2pixel_cli.training.data import LabelUse, PictureSource, preview_batch, training_batches
 from pixel2style2pixel_cli.training.encoder import EncoderTrainer, check_size
@@ -37,6 +37,8 @@ from pixel2style2pixel_cli.training.lock import hold_run
 from pixel2style2pixel_cli.training.log import write_sheet
 from pixel2style2pixel_cli.training.loop import Trainer, run_training
 from pixel2style2pixel_cli.training.memory import require_memory
+from pixel2style2pixel_cli.training.offsets import Method
+from pixel2style2pixel_cli.training.tables import to_json
 from pixel2style2pixel_cli.weights.header import read_weight_header
 from pixel2style2pixel_cli.zoo.find import find_card
 from pixel2style2pixel_cli.zoo.resolve import resolve
@@ -115,6 +117,7 @@ def start_encoder(
     *,
     generator: str,
     kind: str,
+    method: Method | None = None,
     teacher: str | None,
     preset: str,
     overrides: Mapping[str, str],
@@ -133,6 +136,7 @@ def start_encoder(
     expect = None if lender is None else lender.generator
     frozen, digest = load_generator_file(path, torch.device("cpu"), torch.float32, expect=expect)
     config = _fitted(config, preset, overrides, frozen, on_event)
+    _check_method(config, preset, method)
     if config.task.kind != kind:
         raise UsageError(f"{preset} is for inputs of kind {config.task.kind}, the task has {kind}", "set task.kind")
     if (teacher is None) == bool(config.losses.code):
@@ -148,7 +152,7 @@ def start_encoder(
     )
     wanted = {row.network for row in config.losses.of_pictures.values() if row.network is not None}
     networks = {name: NETWORKS[name]() for name in sorted(wanted)}
-    pretrained = find_lite_trunk() if config.encoder.kind == "lite" and start is None else None
+    pretrained = find_lite_trunk() if config.encoder.kind.startswith("lite") and start is None else None
     torch.manual_seed(seed)
     taught = None if teacher is None else _find_teacher(teacher, frozen)
     trainer = EncoderTrainer(config, frozen, chosen, networks=networks, teacher=taught, generator_digest=digest)
@@ -157,13 +161,62 @@ def start_encoder(
     if start is None and config.task.heads == "kept":
         raise UsageError("task.heads are kept, but no run is named to keep them from", "add --start RUNDIR")
     if start is not None:
-        trainer.take_over(_checkpoint(start))
+        _start_encoder(trainer, start, digest)
         on_event(Notice(message=f"encoder starts from {start}"))
+    _announce_schedule(trainer, on_event)
     job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
     result = _run(trainer, config.run, to_json(config), job)
     if not check:
         write_encoder_card(out, config, path, lender)
     return result
+
+
+def _check_method(config: EncoderTraining, preset: str, method: Method | None) -> None:
+    """Raise UsageError where the preset is for another method than was asked for."""
+    found = config.task.method
+    if method not in (None, found):
+        raise UsageError(
+            f"{preset} is for the method {found}, --method says {method}",
+            f"leave out --method, or choose another --preset: {', '.join(_presets_of(method))}",
+        )
+
+
+def _presets_of(method: Method | None) -> list[str]:
+    """The presets of a method."""
+    names = preset_names("encoder")
+    return [name for name in names if load_training(EncoderTraining, "encoder", name, {}).task.method == method]
+
+
+def _announce_schedule(trainer: EncoderTrainer, on_event: OnEvent) -> None:
+    """Say what comes when in a run whose offsets open and close, and whether the run is too short for it."""
+    if trainer.offsets is None:
+        return
+    schedule, steps = trainer.offsets.schedule, trainer.config.run.steps
+    end = schedule.stage(steps - 1)
+    space = "W" if end == 0 else f"W+, {end} of {schedule.n_styles - 1} offsets open"
+    late = schedule.settled >= steps
+    more = f"; the schedule ends at step {schedule.settled}, the run at {steps}" if late else ""
+    on_event(Notice(message=f"the run ends in {space}{more}", level="warning" if late else "info"))
+
+
+def _start_encoder(trainer: EncoderTrainer, start: Path, digest: str) -> None:
+    """Begin with the encoder of a run folder, or of a model by its name."""
+    if (start / FILE).is_file() or not _is_model(start):
+        trainer.take_over(_checkpoint(start))
+        return
+    installed = resolve(find_card(str(start)))
+    encoder = load_encoder(installed, trainer.generator)
+    state = encoder.state_dict()
+    if read_weight_header(installed.files["generator"]).digest != digest:
+        state["latent_avg"] = trainer.encoder.latent_avg
+    trainer.begin_with(state, encoder.spec.kind, start)
+
+
+def _is_model(name: Path) -> bool:
+    try:
+        return bool(find_card(str(name)))
+    except P2S2PError:
+        return False
 
 
 def _fitted(

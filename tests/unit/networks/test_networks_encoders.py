@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -9,19 +10,19 @@ import torch
 from torch import nn
 
 from pixel2style2pixel_cli.errors import ShapeError, UsageError
-from pixel2style2pixel_cli.networks.e4e import E4EEncoder
+from pixel2style2pixel_cli.networks.e4e import E4EEncoder, set_stage
 from pixel2style2pixel_cli.networks.faceid import FaceRecogniser
 from pixel2style2pixel_cli.networks.families import ENCODER_FAMILIES
 from pixel2style2pixel_cli.networks.irse import IRSETrunk, IRUnit
 from pixel2style2pixel_cli.networks.lite import LITE_UNITS, LITE_WIDTHS
 from pixel2style2pixel_cli.networks.psp import PSPEncoder
 from pixel2style2pixel_cli.networks.registry import build_encoder
-from pixel2style2pixel_cli.networks.specs import DEPTHS, EncoderKind, EncoderSpec, level_of_row
+from pixel2style2pixel_cli.networks.specs import ALL_OPEN, DEPTHS, EncoderKind, EncoderSpec, level_of_row
 
 
 def spec_of(kind: EncoderKind = "psp", size: int = 32, channels: int = 3) -> EncoderSpec:
     # a pretrained trunk has the sizes it was trained with
-    units, widths = (LITE_UNITS, LITE_WIDTHS) if kind == "lite" else ((1, 1, 1, 1), (4, 6, 8, 10))
+    units, widths = (LITE_UNITS, LITE_WIDTHS) if kind.startswith("lite") else ((1, 1, 1, 1), (4, 6, 8, 10))
     return EncoderSpec(kind=kind, input_size=size, input_channels=channels, units=units, widths=widths, head_width=6)
 
 
@@ -62,23 +63,46 @@ def test_fine_features_reach_fine_rows_only() -> None:
     assert moved.tolist() == [False] * 7 + [True] * 2
 
 
-def test_e4e_stages_open_offsets_one_by_one() -> None:
-    encoder = build_encoder(spec_of("e4e"), 9, 5).eval()
-    assert isinstance(encoder, E4EEncoder)
-    x = torch.randn(2, 3, 32, 32)
+@pytest.mark.parametrize("kind", ["e4e", "lite_e4e"])
+def test_e4e_stages_open_offsets_one_by_one(kind: EncoderKind) -> None:
+    encoder = build_encoder(spec_of(kind, 64), 9, 5).eval()
+    x = torch.randn(2, 3, 64, 64)
     for stage in (0, 4, 8):
-        encoder.stage = stage
+        set_stage(encoder, stage)
         codes = encoder(x)
         same = [torch.equal(codes[:, row], codes[:, 0]) for row in range(9)]
         assert same == [row == 0 or row > stage for row in range(9)]
 
 
-def test_e4e_and_psp_have_the_same_tensors_and_other_codes() -> None:
+@pytest.mark.parametrize(("rows", "offsets"), [("psp", "e4e"), ("lite", "lite_e4e")])
+def test_encoders_of_rows_and_of_offsets_have_the_same_tensors_and_other_codes(
+    rows: EncoderKind, offsets: EncoderKind
+) -> None:
     torch.manual_seed(0)
-    psp, e4e = build_encoder(spec_of(), 9, 5).eval(), build_encoder(spec_of("e4e"), 9, 5).eval()
+    psp, e4e = build_encoder(spec_of(rows, 64), 9, 5).eval(), build_encoder(spec_of(offsets, 64), 9, 5).eval()
     e4e.load_state_dict(psp.state_dict(), strict=True)
-    x = torch.randn(1, 3, 32, 32)
+    x = torch.randn(1, 3, 64, 64)
     torch.testing.assert_close(e4e(x)[:, 4], psp(x)[:, 4] + psp(x)[:, 0])
+
+
+def test_a_stage_of_the_spec_is_that_of_the_encoder() -> None:
+    for stage, opened in ((ALL_OPEN, 8), (0, 0), (3, 3), (8, 8)):
+        encoder = build_encoder(dataclasses.replace(spec_of("e4e"), stage=stage), 9, 5)
+        assert isinstance(encoder, E4EEncoder) and encoder.stage == opened
+    with pytest.raises(UsageError, match="encoder stage is 9, and a code of this generator has 9 rows"):
+        build_encoder(dataclasses.replace(spec_of("e4e"), stage=9), 9, 5)
+    with pytest.raises(TypeError, match="has no offsets"):
+        set_stage(build_encoder(spec_of(), 9, 5), 0)
+
+
+def test_heads_of_offsets_share_all_but_their_last_layers() -> None:
+    encoder, spec = build_encoder(spec_of("lite_e4e", 128), 22, 5), spec_of("lite_e4e", 128)
+    own = [key for key in encoder.state_dict() if not key.startswith(spec.shared)]
+    heads = {key for key in own if key.startswith("heads.")}
+    assert len(heads) == 2 * 22 and all(
+        value.shape[-1] in (5, 96) for key, value in encoder.state_dict().items() if key in heads
+    )
+    assert {key.split(".")[0] for key in own} == {"latent_avg", "lateral", "smooth", "heads"}
 
 
 def test_codes_are_offsets_from_the_average() -> None:

@@ -23,7 +23,7 @@ from pixel2style2pixel_cli.networks.psp import EncoderSpec
 from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
 from pixel2style2pixel_cli.training import start
 from pixel2style2pixel_cli.training.checkpoint import read_stamp
-from pixel2style2pixel_cli.training.config import MappingFit, RunConfig, from_table, preset_names, to_json
+from pixel2style2pixel_cli.training.config import MappingFit, RunConfig, preset_names
 from pixel2style2pixel_cli.training.data import Batch, PictureSource, held_out_batches, training_batches
 from pixel2style2pixel_cli.training.grow import begin_joint
 from pixel2style2pixel_cli.training.joint import JointTrainer
@@ -38,6 +38,7 @@ from pixel2style2pixel_cli.training.joint_config import (
 )
 from pixel2style2pixel_cli.training.joint_networks import slowed_parameters
 from pixel2style2pixel_cli.training.loop import SNAPSHOTS, run_training
+from pixel2style2pixel_cli.training.tables import from_table, to_json
 
 SIZE = 64
 CPU = torch.device("cpu")

@@ -32,11 +32,12 @@ from pixel2style2pixel_cli.training.checkpoint import (
     read_stamp,
     save_checkpoint,
 )
-from pixel2style2pixel_cli.training.config import RunConfig, to_json
+from pixel2style2pixel_cli.training.config import RunConfig
 from pixel2style2pixel_cli.training.encoder import EncoderTrainer
 from pixel2style2pixel_cli.training.generator import GeneratorTrainer
 from pixel2style2pixel_cli.training.log import RunLog
 from pixel2style2pixel_cli.training.loop import Trainer, falling_rate, step_seed
+from pixel2style2pixel_cli.training.tables import to_json
 
 
 def trace(folder: Path) -> list[dict[str, Any]]:

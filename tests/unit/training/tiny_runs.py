@@ -25,11 +25,11 @@ from pixel2style2pixel_cli.training.config import (
     GeneratorTraining,
     Rates,
     RunConfig,
-    to_json,
 )
 from pixel2style2pixel_cli.training.data import PictureSource
 from pixel2style2pixel_cli.training.generator import GeneratorTrainer
 from pixel2style2pixel_cli.training.loop import RunResult, Trainer, run_training
+from pixel2style2pixel_cli.training.tables import to_json
 
 SIDE, Z = 32, 5
 CPU = torch.device("cpu")
