@@ -18,7 +18,7 @@ ENCODER = EncoderSpec(input_size=32, units=(1, 2, 1, 1), widths=(4, 8, 12, 16), 
 
 def spec_of(kind: EncoderKind, channels: int = 3) -> EncoderSpec:
     """A small spec; the ablations' input size cannot be read off their tensors, so it is the published one."""
-    size = 32 if kind in ("psp", "e4e") else 256
+    size = 256 if kind in ("psp_w", "psp_wplus") else 32
     return EncoderSpec(
         kind=kind,
         input_channels=channels,

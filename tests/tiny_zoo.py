@@ -86,6 +86,16 @@ def write_task_zoo(folder: Path) -> Path:
     return folder
 
 
+def write_restyle_zoo(folder: Path) -> Path:
+    """``write_zoo``, and ``tiny-restyle``, whose encoder reads the picture drawn so far and makes two passes."""
+    write_zoo(folder, tiny_model())
+    spec = dataclasses.replace(ENCODER, kind="restyle", input_channels=6)
+    state = {**_encoder_state(spec, 9), "latent_avg": tiny_model().encoder["latent_avg"]}
+    rule = 'kind = "photo"\n[invert]\npasses = 2'
+    _write_model(folder, "tiny-restyle", "encoder", state, spec, ("invert", "mix"), rule)
+    return folder
+
+
 def _encoder_state(spec: EncoderSpec, seed: int) -> dict[str, Tensor]:
     torch.manual_seed(seed)
     encoder = build_encoder(spec, GENERATOR.n_styles, GENERATOR.style_dim)

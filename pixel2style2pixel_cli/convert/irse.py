@@ -19,12 +19,17 @@ FourSizes = tuple[int, int, int, int]
 
 def trunk_sizes(state: Mapping[str, Tensor]) -> tuple[FourSizes, FourSizes]:
     """Units and widths of the four stages."""
+    return four_stages(state, "res_layer.4.weight", "input_layer.0.weight", "an IR-SE")
+
+
+def four_stages(state: Mapping[str, Tensor], last: str, input_layer: str, kind: str) -> tuple[FourSizes, FourSizes]:
+    """Units and widths of a trunk whose units are counted through; ``last`` is a vector that each of them has."""
     indices = sorted({int(match[1]) for key in state if (match := re.match(r"body\.(\d+)\.", key))})
-    per_unit = [state[key].numel() for i in indices if (key := f"body.{i}.res_layer.4.weight") in state]
+    per_unit = [state[key].numel() for i in indices if (key := f"body.{i}.{last}") in state]
     stages = [(width, len(list(group))) for width, group in groupby(per_unit)]
-    if indices != list(range(len(per_unit))) or len(stages) != 4 or "input_layer.0.weight" not in state:
+    if indices != list(range(len(per_unit))) or len(stages) != 4 or input_layer not in state:
         raise IntegrityError(
-            f"the encoder has {len(stages)} stages of units, expected the four of an IR-SE trunk", "name another file"
+            f"the encoder has {len(stages)} stages of units, expected the four of {kind} trunk", "name another file"
         )
     units, widths = tuple(count for _, count in stages), tuple(width for width, _ in stages)
     return cast(FourSizes, units), cast(FourSizes, widths)

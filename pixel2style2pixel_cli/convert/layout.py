@@ -37,7 +37,7 @@ def detect_layout(checkpoint: object) -> Layout:
     shown = ", ".join(in_one_line(key)[:SHOWN] for key in list(keys)[:5]) if keys else type(checkpoint).__name__
     raise IntegrityError(
         f"the file holds {shown or 'nothing'}{', ...' if len(keys) > 5 else ''}, which is no layout this program knows",
-        "known: pSp and e4e checkpoints, StyleGAN2 generators of the PyTorch port and of NVIDIA's ADA code",
+        "known: pSp, e4e and ReStyle checkpoints, StyleGAN2 generators of the PyTorch port and of NVIDIA's ADA code",
     )
 
 

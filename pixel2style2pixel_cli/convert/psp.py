@@ -1,4 +1,4 @@
-"""The pSp and e4e container: encoder, generator and average latent in one file, told apart by its options."""
+"""The container of pSp, e4e and ReStyle: encoder, generator and average latent in one file, told apart by options."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from torch import Tensor
 
 from pixel2style2pixel_cli.convert.irse import batch_norm_rows, linear_rows, trunk_rows, trunk_sizes
 from pixel2style2pixel_cli.convert.names import Row, component, fit, rename, tensor_state
+from pixel2style2pixel_cli.convert.resnet import INPUT_LAYER as RESNET_INPUT
+from pixel2style2pixel_cli.convert.resnet import resnet_rows, resnet_sizes
 from pixel2style2pixel_cli.convert.rosinality import convert_generator
 from pixel2style2pixel_cli.errors import IntegrityError, shown_value
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
 from pixel2style2pixel_cli.networks.families import ENCODER_FAMILIES
 from pixel2style2pixel_cli.networks.registry import build_encoder
+from pixel2style2pixel_cli.networks.restyle import LAST_STRIDE
 from pixel2style2pixel_cli.networks.specs import EncoderKind, EncoderSpec, GeneratorSpec, level_of_row
 
-# What the options of a checkpoint call each kind. pSp's and e4e's have the same tensors: nothing else tells them apart.
+# What the options of a checkpoint call each kind. pSp's and e4e's have the same tensors, with ReStyle too: nothing else
+# tells them apart.
 KINDS: dict[str, EncoderKind] = {name: kind for kind, family in ENCODER_FAMILIES.items() for name in family.published}
 PUBLISHED_INPUT_SIZE = 256
 
@@ -38,7 +42,7 @@ class Converted:
 
 
 def convert_psp(checkpoint: Mapping[str, object], on_event: OnEvent = ignore_event) -> Converted:
-    """A pSp or e4e checkpoint as ours; IntegrityError when its options do not say which of the two it is."""
+    """A pSp, e4e or ReStyle checkpoint as ours; IntegrityError when its options do not say which of them it is."""
     options = read_options(checkpoint)
     kind = encoder_kind(options)
     state = tensor_state(checkpoint["state_dict"], "state_dict")
@@ -130,9 +134,10 @@ def convert_encoder(
 
 def encoder_spec(state: Mapping[str, Tensor], kind: EncoderKind) -> EncoderSpec:
     """Sizes of an encoder, read off its tensors."""
-    units, widths = trunk_sizes(state)
     size, head, layout = PUBLISHED_INPUT_SIZE, 512, ENCODER_FAMILIES[kind].layout
-    if layout == "pyramid":
+    resnet = layout == "last_map_resnet"
+    units, widths = resnet_sizes(state) if resnet else trunk_sizes(state)
+    if layout in ("pyramid", "last_map", "last_map_resnet"):
         first = [key for key in state if key.startswith("styles.0.convs.") and key.endswith(".weight")]
         if not first:
             raise IntegrityError("the encoder has no styles, expected one block per row", "name another file")
@@ -141,7 +146,7 @@ def encoder_spec(state: Mapping[str, Tensor], kind: EncoderKind) -> EncoderSpec:
         head = state["output_layer_2.3.weight"].shape[0]
     return EncoderSpec(
         kind=kind,
-        input_channels=state["input_layer.0.weight"].shape[1],
+        input_channels=state[RESNET_INPUT if resnet else "input_layer.0.weight"].shape[1],
         input_size=size,
         units=units,
         widths=widths,
@@ -151,15 +156,17 @@ def encoder_spec(state: Mapping[str, Tensor], kind: EncoderKind) -> EncoderSpec:
 
 def encoder_rows(spec: EncoderSpec, n_styles: int) -> list[Row]:
     """Published and our names of an encoder's tensors, but for the average latent, which is stored elsewhere."""
-    rows, layout = trunk_rows(spec.units, spec.widths), ENCODER_FAMILIES[spec.kind].layout
+    layout = ENCODER_FAMILIES[spec.kind].layout
+    rows = (resnet_rows if layout == "last_map_resnet" else trunk_rows)(spec.units, spec.widths)
     if layout == "into_w":
         return rows + linear_rows("linear", "linear")
     if layout == "naive_w_plus":
         rows += batch_norm_rows("output_layer_2.0", "normalise")
         return rows + linear_rows("output_layer_2.3", "flatten_linear") + linear_rows("linear", "linear")
-    rows += linear_rows("latlayer1", "lateral_middle") + linear_rows("latlayer2", "lateral_fine")
+    if layout == "pyramid":
+        rows += linear_rows("latlayer1", "lateral_middle") + linear_rows("latlayer2", "lateral_fine")
     for row in range(n_styles):
-        side = spec.input_size // (16, 8, 4)[level_of_row(row)]
+        side = spec.input_size // ((16, 8, 4)[level_of_row(row)] if layout == "pyramid" else LAST_STRIDE)
         for i in range(int(math.log2(side))):
             rows += linear_rows(f"styles.{row}.convs.{2 * i}", f"heads.{row}.convs.{2 * i}")
         rows += linear_rows(f"styles.{row}.linear", f"heads.{row}.linear")

@@ -25,8 +25,8 @@ class Backend(Protocol):
         """What options and recipes call it."""
         ...
 
-    def encode(self, inputs_BCHW: Tensor) -> Tensor:
-        """W+ codes (B, N, D) of encoder inputs (B, C, S, S)."""
+    def encode(self, inputs_BCHW: Tensor, start_BND: Tensor | None = None) -> Tensor:
+        """W+ codes (B, N, D) of encoder inputs (B, C, S, S): offsets from ``start``, or from the encoder's average."""
         ...
 
     def draw(self, codes: Codes, noise: NoiseMode | Sequence[Tensor]) -> Tensor:
@@ -42,10 +42,10 @@ class TorchBackend:
     def __init__(self, model: Model, device: torch.device, dtype: torch.dtype) -> None:
         self.model, self.device, self.dtype = model, device, dtype
 
-    def encode(self, inputs_BCHW: Tensor) -> Tensor:
+    def encode(self, inputs_BCHW: Tensor, start_BND: Tensor | None = None) -> Tensor:
         """As the protocol says."""
         x = inputs_BCHW.to(self.device, self.dtype, memory_format=torch.channels_last)
-        codes: Tensor = self.model.encoder(x)
+        codes: Tensor = self.model.encoder(x, start_BND)
         return codes
 
     def draw(self, codes: Codes, noise: NoiseMode | Sequence[Tensor]) -> Tensor:

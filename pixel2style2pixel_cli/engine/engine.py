@@ -15,6 +15,7 @@ from pixel2style2pixel_cli.engine.backend import Backend
 from pixel2style2pixel_cli.engine.batching import BatchSize
 from pixel2style2pixel_cli.engine.codes import Codes, join
 from pixel2style2pixel_cli.engine.loading import Model
+from pixel2style2pixel_cli.engine.passes import encode_in_passes
 from pixel2style2pixel_cli.events import OnEvent, ignore_event
 from pixel2style2pixel_cli.networks.stylegan2 import NoiseMode
 from pixel2style2pixel_cli.seeds import torch_generator
@@ -46,8 +47,16 @@ class Engine:
         """The precision as options name it."""
         return str(self.dtype).removeprefix("torch.")
 
-    def encode(self, inputs_BCHW: Tensor, change: Callable[[Codes, slice], Codes] | None = None) -> Codes:
+    def encode(
+        self,
+        inputs_BCHW: Tensor,
+        change: Callable[[Codes, slice], Codes] | None = None,
+        *,
+        passes: int | None = None,
+    ) -> Codes:
         """W+ codes (B, N, D) of encoder inputs (B, C, S, S) in [-1, 1].
+
+        ``passes`` are those of a ReStyle encoder, by default as many as its card says; other encoders make one.
 
         ``change`` is given the codes of a part of the batch, and which part it is, and returns what they become. Where
         it was interrupted, those of the pictures after that part are missing.
@@ -55,7 +64,7 @@ class Engine:
 
         def run(start: int, stop: int) -> Codes:
             with torch.inference_mode():  # a change may need gradients, the encoder does not
-                codes = Codes(self.backend.encode(inputs_BCHW[start:stop]))
+                codes = Codes(self._encoded(inputs_BCHW[start:stop], passes))
             return codes if change is None else change(codes, slice(start, stop))
 
         parts: list[Codes] = []
@@ -64,6 +73,12 @@ class Engine:
             if part.stopped:
                 break
         return join(parts)
+
+    def _encoded(self, inputs_BCHW: Tensor, passes: int | None) -> Tensor:
+        model = self.model
+        if not model.encoder_spec.residual:
+            return self.backend.encode(inputs_BCHW)
+        return encode_in_passes(self.backend, model.encoder.latent_avg, inputs_BCHW, passes or model.card.passes)
 
     def draw(self, codes: Codes, noise: NoiseMode = "fixed", seeds: Sequence[int] = ()) -> Tensor:
         """Pictures (B, 3, R, R), float32 on the CPU; ``random`` noise is drawn for each from its own seed."""

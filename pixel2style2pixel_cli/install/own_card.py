@@ -27,7 +27,7 @@ def own_card(folder: Path, converted: Converted, file_name: str) -> Card:
     """The card of a checkpoint that the user named; what it does is read off its options and its input channels."""
     task = None
     if converted.encoder_spec is not None:
-        by_channels = task_of_channels(converted.encoder_spec.input_channels)
+        by_channels = task_of_channels(converted.encoder_spec.given_channels)
         task = TASKS.get(converted.dataset or "", by_channels)
     return Card(
         name=folder.name,
@@ -64,7 +64,7 @@ def generator_card(folder: Path, spec: GeneratorSpec, title: str, licence: str, 
 
 def encoder_card(folder: Path, spec: EncoderSpec, generator_model: str, rows: int, title: str, licence: str) -> Card:
     """The card of an encoder of the user's own, for a generator that is installed under another name."""
-    task = task_of_channels(spec.input_channels)
+    task = task_of_channels(spec.given_channels)
     return Card(
         name=folder.name,
         title=title,

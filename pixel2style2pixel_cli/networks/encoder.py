@@ -30,5 +30,6 @@ class Encoder(nn.Module):
         """E(x) of shape (B, N, D), or (B, 1, D) where all rows are one."""
         raise NotImplementedError
 
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        return self.offsets(x_BCHW) + self.latent_avg
+    def forward(self, x_BCHW: Tensor, start_BND: Tensor | None = None) -> Tensor:
+        """Codes (B, N, D): the offsets from ``start``, which is the average code where none is given."""
+        return self.offsets(x_BCHW) + (self.latent_avg if start_BND is None else start_BND)

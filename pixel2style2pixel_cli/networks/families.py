@@ -12,7 +12,7 @@ HEADS = "heads."
 MOST_ROWS, HEAD_CONVOLUTIONS = 22, range(0, 16, 2)
 
 # How published checkpoints name the tensors of an encoder: the tables of convert/psp.py.
-PublishedLayout = Literal["pyramid", "into_w", "naive_w_plus"]
+PublishedLayout = Literal["pyramid", "into_w", "naive_w_plus", "last_map", "last_map_resnet"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +60,31 @@ ENCODER_FAMILIES: dict[str, EncoderFamily] = {
         published=("Encoder4Editing",),
         layout="pyramid",
         offsets=True,
+    ),
+    # ReStyle's own encoders; of two rules on each trunk only the name tells which.
+    "restyle": EncoderFamily(
+        title="a ReStyle",
+        network=("restyle", "LastMapEncoder"),
+        published=("BackboneEncoder",),
+        layout="last_map",
+    ),
+    "restyle_e4e": EncoderFamily(
+        title="an e4e ReStyle",
+        network=("restyle", "ProgressiveLastMapEncoder"),
+        published=("ProgressiveBackboneEncoder",),
+        layout="last_map",
+    ),
+    "restyle_resnet": EncoderFamily(
+        title="a ReStyle on ResNet34",
+        network=("restyle", "ResNetLastMapEncoder"),
+        published=("ResNetBackboneEncoder",),
+        layout="last_map_resnet",
+    ),
+    "restyle_resnet_e4e": EncoderFamily(
+        title="an e4e ReStyle on ResNet34",
+        network=("restyle", "ProgressiveResNetLastMapEncoder"),
+        published=("ResNetProgressiveBackboneEncoder",),
+        layout="last_map_resnet",
     ),
     # The last two blocks of the trunk are a third of its numbers, and see no more than 4 x 4 places.
     "lite": EncoderFamily(

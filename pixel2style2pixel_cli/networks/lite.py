@@ -35,14 +35,17 @@ LAST_SIDE = 4
 class LiteEncoder(Encoder):
     """Every row from its own head on the features of its level. Input (B, C, S, S), S at least 64, offsets (B, N, D).
 
-    Inputs of other than three channels pass an adapter, a 3 x 3 convolution, in front of the trunk.
+    Inputs of other than three channels pass an adapter, a 3 x 3 convolution, in front of the trunk. Six are those of
+    a ReStyle encoder: both pictures pass the same network, and its rows for the second are taken from those for the
+    first. It has no more numbers than an encoder of one picture, can start from one, and leaves alone what is drawn
+    right already.
     """
 
     def __init__(self, spec: EncoderSpec, n_styles: int, style_dim: int) -> None:
         super().__init__(spec, n_styles, style_dim)
         check_lite(spec)
         width = PYRAMID_WIDTH * spec.head_width
-        channels = spec.input_channels
+        channels = spec.given_channels
         self.adapter = _adapter(channels) if channels != 3 else None
         self.trunk = LiteTrunk(LiteSpec())
         self.lateral = nn.ModuleList(nn.Conv2d(channels, width, 1) for channels in LITE_WIDTHS)
@@ -52,13 +55,20 @@ class LiteEncoder(Encoder):
         self.heads = nn.ModuleList(_head(width, spec.head_width, style_dim, sizes[level]) for level in self.levels)
 
     def offsets(self, x_BCHW: Tensor) -> Tensor:
+        size = self.spec.input_size
+        check_shape(x_BCHW, (None, self.spec.input_channels, size, size), "encoder input")
+        if not self.spec.residual:
+            return self.rows(x_BCHW)
+        given_BND, drawn_BND = self.rows(torch.cat(x_BCHW.chunk(2, dim=1))).chunk(2)
+        return given_BND - drawn_BND
+
+    def rows(self, x_BCHW: Tensor) -> Tensor:
+        """What every head makes (B, N, D) of inputs with the channels of one picture."""
         maps = self.pyramid(x_BCHW)
         return torch.stack([head(maps[level]) for head, level in zip(self.heads, self.levels, strict=True)], dim=1)
 
     def pyramid(self, x_BCHW: Tensor) -> list[Tensor]:
         """Features at strides 4, 8 and 16, each summed with the coarser ones."""
-        size = self.spec.input_size
-        check_shape(x_BCHW, (None, self.spec.input_channels, size, size), "encoder input")
         _, *found = self.trunk(x_BCHW if self.adapter is None else self.adapter(x_BCHW))
         x = self.lateral[-1](found[-1])
         maps: list[Tensor] = []

@@ -20,6 +20,9 @@ N_COARSE, N_MIDDLE = 3, 4
 DEPTHS: dict[int, tuple[int, int, int, int]] = {50: (3, 4, 14, 3), 100: (3, 13, 30, 3), 152: (3, 8, 36, 3)}
 WIDTHS = (64, 128, 256, 512)
 
+# What a ReStyle encoder reads: a picture, and the one that was drawn of it so far.
+RESIDUAL_CHANNELS = 6
+
 # Far above every network there is. A card or file that asks for more is damaged or means harm: building what it
 # describes would take the machine's memory or hours.
 MOST_PIXELS, MOST_WIDTH, MOST_UNITS, MOST_LAYERS = 4096, 4096, 200, 64
@@ -63,6 +66,16 @@ class EncoderSpec:
             raise UsageError(
                 f"encoder stage is {self.stage}, expected {ALL_OPEN} (all offsets are open) or 0 to {MOST_ROWS}"
             )
+
+    @property
+    def residual(self) -> bool:
+        """Whether it corrects a code in passes: it also reads the picture drawn so far (ReStyle)."""
+        return self.input_channels == RESIDUAL_CHANNELS
+
+    @property
+    def given_channels(self) -> int:
+        """Channels of its input alone, without those of the picture drawn so far."""
+        return self.input_channels // 2 if self.residual else self.input_channels
 
     @property
     def shared(self) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ from pixel2style2pixel_cli.variants import Variant, style_variants
 
 if TYPE_CHECKING:
     from pixel2style2pixel_cli.zoo.cards import Card
+    from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
 Align = Literal["auto", "always", "never"]
 OnNoFace = Literal["skip", "fail", "crop"]
@@ -248,6 +249,9 @@ class TaskOptions:
     def animations(self) -> tuple[str, ...]:
         """Endings, with suffix, of the animations written once for each input."""
         return ()
+
+    def check_model(self, installed: InstalledModel) -> None:
+        """Raise UsageError for options that the chosen model cannot follow."""
 
     def with_model_defaults(self, card: Card) -> TaskOptions:
         """The options once the model is chosen, with what its card says in the place of None."""

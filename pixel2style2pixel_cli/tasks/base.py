@@ -118,7 +118,8 @@ class Task:
     ``encoder_batch`` makes the encoder's batch (B, C, S, S). ``change`` works on its codes before anything is mixed in
     and drawn, once for each input; ``vary`` then makes of it what each variant is drawn from. ``finish`` changes a
     drawn picture before it is written. ``content`` is what every input is mixed into, where there is such a thing:
-    comparisons show it first. Where ``encodes`` is not set, ``change`` makes its codes of the average one.
+    comparisons show it first. Where ``encodes`` is not set, ``change`` makes its codes of the average one. ``passes``
+    are those of a ReStyle encoder, None for as many as its card says.
     """
 
     preparer: Preparer
@@ -128,6 +129,7 @@ class Task:
     finish: Callable[[Prepared, Pixels], Pixels] | None = None
     content: Prepared | None = None
     encodes: bool = True
+    passes: int | None = None
 
 
 @runtime_checkable

@@ -61,6 +61,7 @@ def choose(options: TaskOptions) -> Chosen:
             f"the encoder of {card.name} reads {card.input.kind} by its card, {options.command} gives {options.kind}",
             "correct input.kind in the card, or its tasks",
         )
+    options.check_model(installed)
     for layers in options.rows:
         parse_layers(layers, installed.generator.n_styles)
     _ = installed.hashes  # a file that has changed is found here, not when the model loads

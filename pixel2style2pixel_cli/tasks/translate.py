@@ -69,9 +69,11 @@ class Translator:
             return self._made_up(prepared)
         batch = task.encoder_batch([p.encoder_input for p in prepared])
         if task.change is None:
-            return self.engine.encode(batch)
+            return self.engine.encode(batch, passes=task.passes)
         change = task.change
-        return self.engine.encode(batch, lambda codes, part: change(self.engine, prepared[part], codes))
+        return self.engine.encode(
+            batch, lambda codes, part: change(self.engine, prepared[part], codes), passes=task.passes
+        )
 
     def _made_up(self, prepared: Sequence[Prepared]) -> Codes:
         """The codes of a task that no encoder takes part in."""

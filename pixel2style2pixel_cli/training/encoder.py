@@ -304,10 +304,10 @@ def without_offsets(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def check_size(config: EncoderTraining, generator: Generator) -> None:
     """Raise UsageError for an encoder of other channels than its inputs, or of larger pictures than are drawn."""
     size, channels = generator.spec.resolution, INPUT_KINDS[config.task.kind].channels
-    if config.encoder.input_channels != channels:
+    if config.encoder.given_channels != channels:
         raise UsageError(
             f"inputs of kind {config.task.kind} have {channels} channels, the encoder takes "
-            f"{config.encoder.input_channels}",
+            f"{config.encoder.given_channels}",
             f"set encoder.input_channels to {channels}",
         )
     if config.encoder.input_size > size:

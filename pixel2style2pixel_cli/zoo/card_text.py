@@ -6,10 +6,10 @@ import dataclasses
 import json
 from collections.abc import Mapping
 
-from pixel2style2pixel_cli.zoo.cards import Card
+from pixel2style2pixel_cli.zoo.cards import PASSES, Card
 
-# Fields of a card that are written only where they say something.
-INVERSION = ("optimize", "optimize_size", "optimize_whole")
+# Fields of a card that are written only where they say something else than usual.
+INVERSION = {"optimize": 0, "optimize_size": 0, "optimize_whole": 0, "passes": PASSES}
 
 
 def card_text(card: Card) -> str:
@@ -33,7 +33,7 @@ def card_text(card: Card) -> str:
         "spec.generator": {} if card.generator is None else dataclasses.asdict(card.generator),
         "input": rule,
         "mixing": {"layers": card.mixing_layers},
-        "invert": {key: value for key in INVERSION if (value := getattr(card, key))},
+        "invert": {key: value for key, usual in INVERSION.items() if (value := getattr(card, key)) != usual},
     }
     parts = ["\n".join(_lines(top))]
     parts += ["\n".join([f"[{name}]", *_lines(table)]) for name, table in tables.items() if table]

@@ -26,7 +26,8 @@ PINNED = re.compile(r"[0-9a-f]{40}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 LARGEST_CARD = 1 << 20  # bytes
-MOST_STEPS = 100_000
+MOST_STEPS, MOST_PASSES = 100_000, 100
+PASSES = 5  # of a ReStyle encoder, as published
 ALIGNMENTS = Literal["ffhq", "none"]
 
 LOGIN = re.compile(r"(?<=://)[^/]*@")
@@ -116,7 +117,7 @@ class Card:
     ``heads_model`` the one whose encoder's heads complete its own encoder.
     ``optimize`` counts the steps that improve each code of ``invert`` unless the user says otherwise: what a small
     encoder needs. They compare pictures at ``optimize_size``, which costs less where the generator's is larger, but for
-    the last ``optimize_whole`` of them; 0 is the generator's own.
+    the last ``optimize_whole`` of them; 0 is the generator's own. ``passes`` are those of a ReStyle encoder.
     """
 
     name: str
@@ -136,6 +137,7 @@ class Card:
     optimize: int = 0
     optimize_size: int = 0
     optimize_whole: int = 0
+    passes: int = PASSES
     weights: tuple[WeightFile, ...]
     measured: dict[str, object] = field(default_factory=dict)
     bundled: bool = False
@@ -305,6 +307,7 @@ def _parse_card(top: _Table, folder: Path) -> Card:
         optimize=inversion.take("optimize", int, 0),
         optimize_size=inversion.take("optimize_size", int, 0),
         optimize_whole=inversion.take("optimize_whole", int, 0),
+        passes=inversion.take("passes", int, PASSES),
         weights=tuple(_parse_weight(row) for row in top.tables("weights")),
         measured=top.take("measured", dict, {}),
         bundled=top.take("bundled", bool, False),
@@ -323,13 +326,14 @@ def _parse_card(top: _Table, folder: Path) -> Card:
             top.problems.append(f"the {role} of its own and {role}_model are both given, expected one")
     if name and not NAME.fullmatch(name):
         top.problems.append(f"name is {shown_value(name)}, expected letters, digits, dots and dashes")
-    for key, found, most, unit in (
-        ("optimize", card.optimize, MOST_STEPS, "steps"),
-        ("optimize_whole", card.optimize_whole, MOST_STEPS, "steps"),
-        ("optimize_size", card.optimize_size, MOST_PIXELS, "pixels"),
+    for key, found, least, most, unit in (
+        ("optimize", card.optimize, 0, MOST_STEPS, "steps"),
+        ("optimize_whole", card.optimize_whole, 0, MOST_STEPS, "steps"),
+        ("optimize_size", card.optimize_size, 0, MOST_PIXELS, "pixels"),
+        ("passes", card.passes, 1, MOST_PASSES, "passes"),
     ):
-        if not 0 <= found <= most:
-            top.problems.append(f"invert.{key} is {shown_value(found)}, expected 0 to {most} {unit}")
+        if not least <= found <= most:
+            top.problems.append(f"invert.{key} is {shown_value(found)}, expected {least} to {most} {unit}")
     return card
 
 

@@ -84,6 +84,15 @@ PUBLISHED_LAYOUTS = {
     "e4e-cars-encode": ("psp_ffhq_encode", "", 3, 746),  # of 1024 px without the last block and the last two rows
     "e4e-horse-encode": ("psp_256", "", 3, 700),
     "e4e-church-encode": ("psp_256", "", 3, 700),
+    "restyle-psp-ffhq-encode": ("restyle_psp_backbone", "", 6, 736),
+    "restyle-e4e-ffhq-encode": ("restyle_psp_backbone", "", 6, 736),
+    "restyle-psp-cars-encode": ("restyle_psp_resnet_backbone", "", 6, 530),
+    "restyle-psp-afhq-wild-encode": ("restyle_psp_resnet_backbone", "", 6, 530),
+    "restyle-psp-church-encode": ("restyle_psp_resnet_backbone", "", 6, 492),  # without the last block and two rows
+    "restyle-e4e-cars-encode": ("restyle_psp_resnet_backbone", "", 6, 530),
+    "restyle-e4e-afhq-wild-encode": ("restyle_psp_resnet_backbone", "", 6, 530),
+    "restyle-e4e-church-encode": ("restyle_psp_resnet_backbone", "", 6, 492),
+    "restyle-e4e-horse-encode": ("restyle_psp_resnet_backbone", "", 6, 492),
     "generator-ffhq-1024": ("psp_ffhq_encode", "decoder.", 3, 0),
     "generator-toonify": ("psp_ffhq_encode", "decoder.", 3, 0),
     "generator-ffhq-256": ("psp_256", "decoder.", 3, 0),

@@ -117,6 +117,17 @@ def encoder_layout(n_styles: int, channels: int = 3) -> Shapes:
     return kept
 
 
+def restyle_layout(n_styles: int, *, resnet: bool = False) -> Shapes:
+    """Names and shapes of a published ReStyle encoder for so many rows: at most 18, on ResNet34 at most 16."""
+    name = "restyle_psp_resnet_backbone" if resnet else "restyle_psp_backbone"
+    shapes = layout(name, "encoder.")
+    return {
+        key: shape
+        for key, shape in shapes.items()
+        if not key.startswith("styles.") or int(key.split(".")[1]) < n_styles
+    }
+
+
 def discriminator_layout(resolution: int) -> Shapes:
     """Names and shapes of a published discriminator with channel multiplier 2."""
     width = {r: min(512, 32768 // r) for r in (4, 8, 16, 32, 64, 128, 256, 512, 1024)}

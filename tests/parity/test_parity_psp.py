@@ -35,10 +35,11 @@ def published(
     name: str,
     average_shape: tuple[int, ...],
     salt: str = "golden",
+    encoder_salt: str | None = None,
 ) -> dict[str, object]:
     """A checkpoint in the published container, with the values of the golden rule."""
     parts = {
-        "encoder.": filled(encoder, "e", f"{salt}.encoder"),
+        "encoder.": filled(encoder, "e", encoder_salt or f"{salt}.encoder"),
         "decoder.": filled(generator_layout(resolution), "g", f"{salt}.decoder"),
     }
     return {

@@ -1,10 +1,10 @@
-"""The pSp and e4e container: told apart by options, average latents in every form."""
+"""The container of pSp, e4e and ReStyle: told apart by options, average latents in every form."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from tiny_checkpoints import ENCODER, GENERATOR, generator_state, psp_checkpoint
+from tiny_checkpoints import ENCODER, GENERATOR, generator_state, psp_checkpoint, spec_of
 
 from pixel2style2pixel_cli.convert.layout import convert_checkpoint, detect_layout
 from pixel2style2pixel_cli.convert.psp import convert_psp
@@ -29,6 +29,29 @@ def test_the_options_decide(name: str, kind: EncoderKind) -> None:
     assert converted.encoder_spec.kind == kind
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("BackboneEncoder", "restyle"),
+        ("ProgressiveBackboneEncoder", "restyle_e4e"),
+        ("ResNetBackboneEncoder", "restyle_resnet"),
+        ("ResNetProgressiveBackboneEncoder", "restyle_resnet_e4e"),
+        ("GradualStyleEncoder", "psp"),
+    ],
+)
+def test_restyle_reads_two_pictures_and_loads_strictly(name: str, kind: EncoderKind) -> None:
+    checkpoint = psp_checkpoint(name, kind=kind, channels=6, average=torch.zeros(8, 16))
+    converted = convert_psp(checkpoint)
+    assert converted.encoder_spec is not None and converted.encoder is not None
+    assert converted.encoder_spec == spec_of(kind, 6) and converted.encoder_spec.residual
+    state = checkpoint["state_dict"]
+    assert isinstance(state, dict)
+    first = next(key for key in state if key.endswith(".bias") and key.startswith("encoder.styles.7."))
+    kept = {key: value for key, value in state.items() if key != first}
+    with pytest.raises(IntegrityError, match=r"lacks 1 tensor \(styles\.7"):
+        convert_psp({**checkpoint, "state_dict": kept})
+
+
 def test_the_same_tensors_are_psp_or_e4e_and_nothing_but_the_options_says_so() -> None:
     psp, e4e = (psp_checkpoint(name, average=torch.zeros(8, 16)) for name in ("GradualStyleEncoder", "Encoder4Editing"))
     first, second = convert_psp(psp), convert_psp(e4e)
@@ -40,7 +63,7 @@ def test_the_same_tensors_are_psp_or_e4e_and_nothing_but_the_options_says_so() -
 
 @pytest.mark.parametrize(
     ("name", "part"),
-    [(None, "pSp's or e4e's"), ("ResNetProgressiveBackboneEncoder", "is .ResNetProgressiveBackboneEncoder.,")],
+    [(None, "pSp's or e4e's"), ("ResNetGradualStyleEncoder", "is .ResNetGradualStyleEncoder.,")],
 )
 def test_an_unnamed_or_unknown_encoder_is_refused(name: str | None, part: str) -> None:
     with pytest.raises(IntegrityError, match=part):

@@ -147,7 +147,7 @@ def test_recogniser_takes_112_pixels_only() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"kind": "restyle"}, "unknown encoder kind 'restyle'"),
+        ({"kind": "hyperstyle"}, "unknown encoder kind 'hyperstyle'"),
         ({"input_size": 100}, "encoder input size is 100"),
         ({"input_size": 16}, "expected a power of two from 32 to 4096"),
         ({"units": (1, 2, 3)}, "four stages"),

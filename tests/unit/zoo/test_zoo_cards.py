@@ -119,7 +119,7 @@ def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
         ("units = [1, 2, 2, 1]", "units = [1, 2]", "units is [1, 2], expected 4 whole numbers"),
         ("units = [1, 2, 2, 1]", "units = [1, 2, 2, 999]", "encoder units of 999, expected 1 to 200"),
         ("units = [1, 2, 2, 1]", "colour = 3", "spec.encoder is wrong: colour is not a known key"),
-        ('kind = "psp"', 'kind = "restyle"', "unknown encoder kind 'restyle'"),
+        ('kind = "psp"', 'kind = "hyperstyle"', "unknown encoder kind 'hyperstyle'"),
         ("[input]", "[spec.generator]\nresolution = true\n[input]", "resolution is True, expected a whole number"),
         ("[input]", "[spec.generator]\nstyle_dim = 40000\n[input]", "resolution is missing"),
         ("[input]", "[spec.generator]\nresolution = 64\nstyle_dim = 40000\n[input]", "expected 1 to 4096"),
@@ -127,6 +127,7 @@ def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
         ("[mixing]", "[invert]\noptimize = 100000000000000000000\n[mixing]", "expected 0 to 100000 steps"),
         ("[mixing]", "[invert]\noptimize_size = 4097\n[mixing]", "optimize_size is 4097, expected 0 to 4096 pixels"),
         ("[mixing]", "[invert]\noptimize_whole = -1\n[mixing]", "optimize_whole is -1, expected 0 to 100000 steps"),
+        ("[mixing]", "[invert]\npasses = 0\n[mixing]", "passes is 0, expected 1 to 100 passes"),
         ('"small-generator"', '"../small-generator"', "expected the name of a model, not a path"),
         ('"small-generator"', '"/etc"', "expected the name of a model, not a path"),
         ('file = "small.pt"', 'file = "../small.pt"', "expected a name without folders"),
@@ -145,12 +146,12 @@ def test_a_wrong_card_is_refused(tmp_path: Path, old: str, new: str, part: str) 
 
 
 def test_what_invert_does_is_read_and_written_again(tmp_path: Path) -> None:
-    rule = "[invert]\noptimize = 16\noptimize_size = 128\noptimize_whole = 4\n"
+    rule = "[invert]\noptimize = 16\noptimize_size = 128\noptimize_whole = 4\npasses = 3\n"
     card = load_card(written(tmp_path, CARD.replace("[mixing]", f"{rule}[mixing]", 1)))
-    assert (card.optimize, card.optimize_size, card.optimize_whole) == (16, 128, 4)
+    assert (card.optimize, card.optimize_size, card.optimize_whole, card.passes) == (16, 128, 4, 3)
     assert rule in card_text(card)
     plain = load_card(written(tmp_path, CARD.replace('name = "small"', 'name = "plain"'), "plain"))
-    assert (plain.optimize, plain.optimize_size, plain.optimize_whole) == (0, 0, 0)
+    assert (plain.optimize, plain.optimize_size, plain.optimize_whole, plain.passes) == (0, 0, 0, 5)
     assert "[invert]" not in card_text(plain)
 
 

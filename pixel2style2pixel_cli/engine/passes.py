@@ -1,0 +1,29 @@
+"""ReStyle: a code found in passes, each of which corrects it by what the drawn picture still lacks.
+
+Source: Alaluf et al. 2021, section 3.1, equations 1 to 3: c_{t+1} = c_t + E(x, y_t) with y_t = G(c_t), started at the
+average code and its picture. Shape suffixes: B batch, C channels, H W S height, width and side, N rows, D style width.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pixel2style2pixel_cli.engine.backend import Backend
+from pixel2style2pixel_cli.engine.codes import Codes
+
+
+def encode_in_passes(backend: Backend, average_ND: Tensor, inputs_BCHW: Tensor, passes: int) -> Tensor:
+    """Codes (B, N, D) of encoder inputs (B, 3, S, S) after so many passes, of which there is at least one.
+
+    Pictures are drawn with the stored noise, and brought to the encoder's side by averages, as published.
+    """
+    side, inputs = inputs_BCHW.shape[-1], inputs_BCHW.to(average_ND)
+    codes = average_ND.expand(len(inputs), -1, -1)
+    drawn = F.adaptive_avg_pool2d(backend.draw(Codes(codes[:1]), "fixed"), side).expand(len(inputs), -1, -1, -1)
+    for made in range(passes):
+        if made:
+            drawn = F.adaptive_avg_pool2d(backend.draw(Codes(codes), "fixed"), side)
+        codes = backend.encode(torch.cat([inputs, drawn.to(inputs)], dim=1), codes)
+    return codes
