@@ -78,7 +78,10 @@ class Engine:
         model = self.model
         if not model.encoder_spec.residual:
             return self.backend.encode(inputs_BCHW)
-        return encode_in_passes(self.backend, model.encoder.latent_avg, inputs_BCHW, passes or model.card.passes)
+        count, average_ND = passes or model.card.passes, model.encoder.latent_avg
+        return encode_in_passes(
+            self.backend.encode, lambda codes: self.backend.draw(Codes(codes), "fixed"), average_ND, inputs_BCHW, count
+        )
 
     def draw(self, codes: Codes, noise: NoiseMode = "fixed", seeds: Sequence[int] = ()) -> Tensor:
         """Pictures (B, 3, R, R), float32 on the CPU; ``random`` noise is drawn for each from its own seed."""

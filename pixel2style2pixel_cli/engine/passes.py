@@ -6,24 +6,28 @@ average code and its picture. Shape suffixes: B batch, C channels, H W S height,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pixel2style2pixel_cli.engine.backend import Backend
-from pixel2style2pixel_cli.engine.codes import Codes
+# Encoder inputs (B, 6, S, S) and codes (B, N, D) that they start from to codes; and codes to pictures (B, 3, R, R).
+Encode: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+Draw: TypeAlias = Callable[[Tensor], Tensor]
 
 
-def encode_in_passes(backend: Backend, average_ND: Tensor, inputs_BCHW: Tensor, passes: int) -> Tensor:
+def encode_in_passes(encode: Encode, draw: Draw, average_ND: Tensor, inputs_BCHW: Tensor, passes: int) -> Tensor:
     """Codes (B, N, D) of encoder inputs (B, 3, S, S) after so many passes, of which there is at least one.
 
-    Pictures are drawn with the stored noise, and brought to the encoder's side by averages, as published.
+    Pictures are drawn with the stored noise by ``draw``, and brought to the encoder's side by averages, as published.
     """
     side, inputs = inputs_BCHW.shape[-1], inputs_BCHW.to(average_ND)
     codes = average_ND.expand(len(inputs), -1, -1)
-    drawn = F.adaptive_avg_pool2d(backend.draw(Codes(codes[:1]), "fixed"), side).expand(len(inputs), -1, -1, -1)
+    drawn = F.adaptive_avg_pool2d(draw(codes[:1]), side).expand(len(inputs), -1, -1, -1)
     for made in range(passes):
         if made:
-            drawn = F.adaptive_avg_pool2d(backend.draw(Codes(codes), "fixed"), side)
-        codes = backend.encode(torch.cat([inputs, drawn.to(inputs)], dim=1), codes)
+            drawn = F.adaptive_avg_pool2d(draw(codes), side)
+        codes = encode(torch.cat([inputs, drawn.to(inputs)], dim=1), codes)
     return codes

@@ -73,9 +73,9 @@ class EncoderTrainingOptions(TrainingOptions):
         help="Generator to train for: a name from p2s2p models list, or a file.",
     )  # fmt: skip
     task: str = declare("invert", "--task", metavar="TASK", section=DATA, help="What it is trained for.")
-    method: Literal["psp", "e4e", "cycle"] | None = declare(
+    method: Literal["psp", "e4e", "cycle", "restyle"] | None = declare(
         None, "--method", metavar="METHOD", section=DATA, default_means="the preset's",
-        help="How codes are kept near W: psp (not), e4e, or cycle (Cycle Encoding).",
+        help="How codes are found: psp; near W by e4e or cycle (Cycle Encoding); in passes by restyle.",
     )  # fmt: skip
     teacher: str | None = declare(
         None, "--teacher", metavar="MODEL", section=DATA, path=True,

@@ -19,7 +19,7 @@ from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card, InputRule, WeightFi
 from pixel2style2pixel_cli.zoo.find import card_folders
 from pixel2style2pixel_cli.zoo.resolve import InstalledModel, locate
 
-_TITLES: dict[Method, str] = {"psp": "", "e4e": "e4e ", "cycle": "Cycle Encoding's "}
+_TITLES: dict[Method, str] = {"psp": "", "e4e": "e4e ", "cycle": "Cycle Encoding's ", "restyle": "ReStyle "}
 
 
 def write_generator_card(folder: Path, spec: GeneratorSpec) -> None:
@@ -43,6 +43,7 @@ def write_encoder_card(folder: Path, config: EncoderTraining, generator: Path, l
         encoder=read_weight_header(folder / "encoder.safetensors").encoder_spec(),
         input=InputRule.of(data.kind),
         weights=(WeightFile(role="heads", file="heads.safetensors"),) if data.heads == "kept" else (),
+        passes=data.passes,
     )
     if lender is None:
         card = _under(card, header.licence, header.licence == LICENCE)

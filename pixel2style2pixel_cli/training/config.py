@@ -11,13 +11,23 @@ from typing import Any, Literal, TypeVar
 
 from pixel2style2pixel_cli.errors import UsageError, in_one_line
 from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS, InputKind
-from pixel2style2pixel_cli.networks.specs import ALL_OPEN, DiscriminatorSpec, EncoderSpec, GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import (
+    ALL_OPEN,
+    RESIDUAL_CHANNELS,
+    DiscriminatorSpec,
+    EncoderSpec,
+    GeneratorSpec,
+)
 from pixel2style2pixel_cli.training.encoder_losses import EncoderLosses
 from pixel2style2pixel_cli.training.limits import BELOW_ONE, MOST, check_numbers
 from pixel2style2pixel_cli.training.offsets import CodeGame, Method, Progressive, Regressive, Schedule
 from pixel2style2pixel_cli.training.tables import from_table, toml_value
+from pixel2style2pixel_cli.zoo.cards import MOST_PASSES, PASSES
 
 LARGEST_FILE = 1_000_000  # bytes
+
+# Those that open offsets from the first row.
+OFFSET_METHODS = ("e4e", "cycle")
 
 T = TypeVar("T")
 
@@ -225,15 +235,18 @@ class TaskData:
     ``target`` photo is the picture itself; frontal is the same face from the front, which the data must hold; flips is
     the picture, mirrored or not by chance: over both, the frontal face is nearest (pSp, section 4.2). ``heads`` kept
     are those of the encoder that the run starts from: not trained, and not exported again. ``method`` is how its codes
-    are held near W: not at all by psp; by e4e, whose offsets open one by one; by cycle, which closes them again.
+    are held near W: not at all by psp; by e4e, whose offsets open one by one; by cycle, which closes them again. By
+    restyle they are found in so many ``passes``, each of which reads what was drawn so far.
     """
 
     kind: InputKind = "photo"
     target: Literal["photo", "frontal", "flips"] = "photo"
     heads: Literal["trained", "kept"] = "trained"
     method: Method = "psp"
+    passes: int = PASSES
 
     def __post_init__(self) -> None:
+        check_numbers("task", self, passes=(1, MOST_PASSES))
         if self.kind not in INPUT_KINDS:
             raise UsageError(
                 f"task.kind is {self.kind!r}, expected one of {', '.join(INPUT_KINDS)}",
@@ -264,8 +277,8 @@ class EncoderTraining:
             )
 
     def schedule(self, n_styles: int) -> Schedule | None:
-        """When the offsets of a code of so many rows open and close; None for psp."""
-        if self.task.method == "psp":
+        """When the offsets of a code of so many rows open and close; None for psp and restyle."""
+        if self.task.method not in OFFSET_METHODS:
             return None
         back = (self.regressive or Regressive()) if self.task.method == "cycle" else None
         return Schedule(n_styles=n_styles, progressive=self.progressive or Progressive(), regressive=back)
@@ -274,7 +287,7 @@ class EncoderTraining:
         """Raise UsageError for settings that the method does not have, and for an encoder that it cannot train."""
         method, sections = self.task.method, ("progressive", "regressive", "code_discriminator")
         unused = [f"[{name}]" for name in sections if getattr(self, name) is not None]
-        if method == "psp":
+        if method not in OFFSET_METHODS:
             unused += [f"losses.{name}" for name in ("delta", "adversarial") if getattr(self.losses, name)]
         elif method == "e4e":
             unused = [name for name in unused if name == "[regressive]"]
@@ -283,17 +296,33 @@ class EncoderTraining:
         if unused:
             raise UsageError(
                 f"the method {method} has no use for {', '.join(unused)}",
-                "remove it, or set task.method to e4e or cycle" if method == "psp" else "set task.method to cycle",
+                "set task.method to cycle" if method == "e4e" else "remove it, or set task.method to e4e or cycle",
             )
-        if method != "psp" and not self.encoder.has_offsets:
+        if method in OFFSET_METHODS and not self.encoder.has_offsets:
             raise UsageError(
                 f"the method {method} opens offsets, and an encoder of kind {self.encoder.kind} has none",
                 "set encoder.kind to e4e or lite_e4e",
             )
-        if method != "psp" and self.encoder.stage != ALL_OPEN:
+        if method in OFFSET_METHODS and self.encoder.stage != ALL_OPEN:
             raise UsageError(
                 f"encoder.stage is {self.encoder.stage}, and the method {method} sets it at every step",
                 "leave encoder.stage out",
+            )
+        self._check_passes()
+
+    def _check_passes(self) -> None:
+        """Raise UsageError for an encoder that reads two pictures and another method, or the other way round."""
+        restyle = self.task.method == "restyle"
+        if restyle != self.encoder.residual:
+            raise UsageError(
+                f"the method {self.task.method} and an encoder of {self.encoder.input_channels} input channels do not "
+                f"go together: restyle reads {RESIDUAL_CHANNELS}, the picture and what was drawn of it so far",
+                f"set encoder.input_channels={RESIDUAL_CHANNELS}" if restyle else "set task.method=restyle",
+            )
+        if restyle and (not self.losses.drawn or self.losses.draw_every > 1):
+            raise UsageError(
+                "a pass of restyle goes on from the picture of the one before, so every step has to draw",
+                "set losses.draw_every=1 and a loss of pictures, such as losses.l2",
             )
 
 

@@ -171,10 +171,23 @@ class EncoderTrainer:
             self._open(self.offsets.begin(step))
         self.encoder.train()
         target = self._target(batch)
-        inputs = self._encoder_batch(batch, self.config.augmentation)
+        self.optimiser.zero_grad()
+        logs = self._learn(self._encoder_batch(batch, self.config.augmentation), target, batch, step)
+        self.optimiser.step()
+        if self.average is not None:
+            update_average(self.average, self.encoder, 0.5 ** (len(target) / rates.ema_images))
+        return {name: float(value.detach()) for name, value in logs.items()}
+
+    def _learn(self, inputs: Tensor, target: Tensor, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Gradients of the encoder for one batch; returns the losses."""
         with self.runtime.autocast():
             codes = self.encoder(inputs).float()
+        return self._judge(codes, target, batch, step)[0]
+
+    def _judge(self, codes: Tensor, target: Tensor, batch: Batch, step: int) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Losses of codes, whose gradients go back to the encoder, and what was drawn of them, if anything was."""
         logs: dict[str, Tensor] = {}
+        drawn: Tensor | None = None
         weights = self._weights(step)
         told: dict[str, Tensor] = {}
         if self.offsets is not None:
@@ -191,12 +204,8 @@ class EncoderTrainer:
                 drawn = self.generator(codes, "random").float()
             logs |= self._losses(drawn, target, batch)
         total = torch.stack([weights[name] * value for name, value in logs.items()]).sum()
-        self.optimiser.zero_grad()
         self.runtime.backward(total)
-        self.optimiser.step()
-        if self.average is not None:
-            update_average(self.average, self.encoder, 0.5 ** (len(target) / rates.ema_images))
-        return {name: float(value.detach()) for name, value in (logs | told).items()}
+        return logs | told, drawn
 
     def _weights(self, step: int) -> dict[str, float]:
         """The weights of the losses at a step; Cycle Encoding changes those of codes (methods.md 8.1)."""

@@ -13,7 +13,7 @@ from typing import Literal
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.training.limits import MOST, check_numbers
 
-Method = Literal["psp", "e4e", "cycle"]
+Method = Literal["psp", "e4e", "cycle", "restyle"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

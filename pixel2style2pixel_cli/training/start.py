@@ -38,6 +38,7 @@ from pixel2style2pixel_cli.training.log import write_sheet
 from pixel2style2pixel_cli.training.loop import Trainer, run_training
 from pixel2style2pixel_cli.training.memory import require_memory
 from pixel2style2pixel_cli.training.offsets import Method
+from pixel2style2pixel_cli.training.residual import ResidualTrainer
 from pixel2style2pixel_cli.training.tables import to_json
 from pixel2style2pixel_cli.weights.header import read_weight_header
 from pixel2style2pixel_cli.zoo.find import find_card
@@ -155,7 +156,8 @@ def start_encoder(
     pretrained = find_lite_trunk() if config.encoder.kind.startswith("lite") and start is None else None
     torch.manual_seed(seed)
     taught = None if teacher is None else _find_teacher(teacher, frozen)
-    trainer = EncoderTrainer(config, frozen, chosen, networks=networks, teacher=taught, generator_digest=digest)
+    kind_of = ResidualTrainer if config.encoder.residual else EncoderTrainer
+    trainer = kind_of(config, frozen, chosen, networks=networks, teacher=taught, generator_digest=digest)
     if pretrained is not None:
         fill_trunk(trainer.encoder, pretrained)
     if start is None and config.task.heads == "kept":
@@ -293,9 +295,12 @@ def _find_teacher(name: str, generator: Generator) -> Encoder:
             return load_encoder_file(path, spec, generator)
         raise UsageError(f"the encoder in {name} reads {spec.input_channels} channels", "name an inversion model")
     card = find_card(name)
-    if card.input.kind != "photo":
-        raise UsageError(f"the encoder of {name} does not read photographs", "name an inversion model")
-    return load_encoder(resolve(card), generator)
+    installed = resolve(card)
+    if card.input.kind != "photo" or installed.encoder is None or installed.encoder.residual:
+        raise UsageError(
+            f"the encoder of {name} does not read photographs alone", "name an inversion model that is no ReStyle"
+        )
+    return load_encoder(installed, generator)
 
 
 def _start_modules(run: Path, trainer: Trainer, on_event: OnEvent) -> None:
