@@ -1,4 +1,4 @@
-"""How much the judge may say: by the ratio of gradients at the last layer, and by the spectrum of what is drawn."""
+"""How much the judge may say and learn: by the ratio of gradients at the last layer, the spectrum, its own loss."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from pixel2style2pixel_cli.training.joint_config import SpectrumRule
 
 # Where detail is judged, in cycles per pixel: fine enough to show blur, coarse enough not to be noise.
 WATCHED = (1 / 4, 3 / 8)
+
+# A loss of the judge under this, for so many steps: its rate is halved.
+WON_BELOW, WON_FOR = 0.1, 300
 
 RATIO_EVERY, RATIO_DECAY, LARGEST_RATIO = 8, 0.9, 1e4
 
@@ -35,6 +38,31 @@ class GradientRatio:
     def due(self, step: int) -> bool:
         """Whether this step measures."""
         return step % RATIO_EVERY == 0 or bool(self.value.isnan())
+
+
+class JudgeControl:
+    """Halves the rate of a judge that has won: one whose loss is near nothing teaches nothing, and learns by heart."""
+
+    def __init__(self) -> None:
+        self.factor = torch.ones(())
+        # For how many steps in a row its loss has been that low.
+        self._won = torch.zeros(())
+
+    def state(self) -> dict[str, Tensor]:
+        """What a resumed run needs."""
+        return {"judge_factor": self.factor, "judge_won": self._won}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """The counterpart of ``state``."""
+        for name, value in self.state().items():
+            value.copy_(state[name])
+
+    def saw(self, loss: float) -> None:
+        """Count a step's loss (hinge, 2 for a judge that knows nothing)."""
+        self._won.copy_(self._won + 1 if loss < WON_BELOW else torch.zeros(()))
+        if self._won >= WON_FOR:
+            self.factor *= 0.5
+            self._won.zero_()
 
 
 class SpectrumControl:

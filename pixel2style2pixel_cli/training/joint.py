@@ -28,7 +28,7 @@ from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.seeds import torch_generator
 from pixel2style2pixel_cli.training.config import MappingFit
-from pixel2style2pixel_cli.training.controls import GradientRatio, SpectrumControl
+from pixel2style2pixel_cli.training.controls import GradientRatio, JudgeControl, SpectrumControl
 from pixel2style2pixel_cli.training.data import Batch, PictureSource
 from pixel2style2pixel_cli.training.export import export_encoder, export_generator
 from pixel2style2pixel_cli.training.generator import AVERAGE_DRAWS, AVERAGE_SEED, fall_back
@@ -77,7 +77,7 @@ class JointTrainer:
         if config.projected is not None:
             sizes = [config.seen_side // 2**i for i in range(1, 6)]
             self.judge = self._place(ProjectedHeads(config.projected, trunk.spec.widths, sizes))
-        self.ratio = GradientRatio()
+        self.ratio, self.patience = GradientRatio(), JudgeControl()
         self.spectrum = None if config.spectrum is None else SpectrumControl(config.spectrum)
         self._optimisers = joint_optimisers(self.generator, self.encoder, self.judge, config.rates)
 
@@ -94,13 +94,14 @@ class JointTrainer:
         return self._optimisers
 
     def extra(self) -> Mapping[str, Tensor]:
-        """What the adversarial weights have come to."""
+        """What the adversarial weights and the judge's rate have come to."""
         spectrum = {} if self.spectrum is None else self.spectrum.state()
-        return {"ratio": self.ratio.value, **spectrum}
+        return {"ratio": self.ratio.value, **self.patience.state(), **spectrum}
 
     def load_extra(self, extra: Mapping[str, Tensor]) -> None:
         """The counterpart of ``extra``."""
         self.ratio.value = extra["ratio"].clone()
+        self.patience.load_state(extra)
         if self.spectrum is not None:
             self.spectrum.load_state(extra)
 
@@ -133,7 +134,7 @@ class JointTrainer:
     def step(self, batch: Batch, step: int) -> dict[str, float]:
         """One step of every network; returns the losses. While the judge has its head start, only it moves."""
         config = self.config
-        set_joint_rates(self._optimisers, config.rates, step, config.run.steps)
+        set_joint_rates(self._optimisers, config.rates, step, config.run.steps, float(self.patience.factor))
         image = self.runtime.place(batch.image)
         images = step * len(image)
         changes = draw_changes(config.shown, len(image), image.shape[-1], images)
@@ -261,6 +262,7 @@ class JointTrainer:
         self.runtime.backward(loss)
         optimiser.step()
         logs["judge"] = loss
+        self.patience.saw(float(loss.detach()))
 
     def _update_averages(self, images: int) -> None:
         lives = {"average": self.config.rates.ema_images, "slow": self.config.rates.ema_images_slow}

@@ -69,11 +69,17 @@ def slowed_parameters(generator: Generator, up_to: int) -> list[nn.Parameter]:
     return [generator.constant, *(p for part in parts for p in part.parameters())]
 
 
-def set_joint_rates(optimisers: dict[str, torch.optim.Optimizer], rates: JointRates, step: int, steps: int) -> None:
-    """Learning rates of this step; a judge that falls with the others would stop seeing before they stop moving."""
+def set_joint_rates(
+    optimisers: dict[str, torch.optim.Optimizer], rates: JointRates, step: int, steps: int, judge: float = 1.0
+) -> None:
+    """Learning rates of this step, the judge's times ``judge``.
+
+    A judge that falls with the others would stop seeing before they stop moving.
+    """
     for name, optimiser in optimisers.items():
         factor = falling_rate(1.0, step, steps, rates.warm_up, rates.fall_from)
         if name == "judge" and step >= rates.warm_up:
             factor = max(factor, rates.judge_least)
+        factor *= judge if name == "judge" else 1.0
         for group in optimiser.param_groups:
             group["lr"] = group["base"] * factor

@@ -24,6 +24,7 @@ from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
 from pixel2style2pixel_cli.training import start
 from pixel2style2pixel_cli.training.checkpoint import read_stamp
 from pixel2style2pixel_cli.training.config import MappingFit, RunConfig, preset_names
+from pixel2style2pixel_cli.training.controls import JudgeControl
 from pixel2style2pixel_cli.training.data import Batch, PictureSource, held_out_batches, training_batches
 from pixel2style2pixel_cli.training.grow import begin_joint
 from pixel2style2pixel_cli.training.joint import JointTrainer
@@ -36,7 +37,7 @@ from pixel2style2pixel_cli.training.joint_config import (
     SpectrumRule,
     load_generator_training,
 )
-from pixel2style2pixel_cli.training.joint_networks import slowed_parameters
+from pixel2style2pixel_cli.training.joint_networks import set_joint_rates, slowed_parameters
 from pixel2style2pixel_cli.training.loop import SNAPSHOTS, run_training
 from pixel2style2pixel_cli.training.tables import from_table, to_json
 
@@ -149,6 +150,26 @@ def test_weights_of_the_judge_follow_schedule_and_spectrum() -> None:
     control.look(soft, soft, soft)
     control.decide()
     assert control.factors.tolist() == pytest.approx([1.15, 0.8])  # 1.0 lies within both bounds
+
+
+def test_a_judge_that_has_won_learns_at_half_its_rate() -> None:
+    control = JudgeControl()
+    for _ in range(299):
+        control.saw(0.05)
+    control.saw(0.5)  # not in a row
+    for _ in range(299):
+        control.saw(0.05)
+    assert float(control.factor) == 1.0
+    control.saw(0.05)
+    assert float(control.factor) == 0.5
+    again = JudgeControl()
+    again.load_state(control.state())
+    assert float(again.factor) == 0.5
+    trainer = fresh()
+    set_joint_rates(trainer._optimisers, JOINT.rates, 0, 100, judge=0.5)
+    rates = {name: optimiser.param_groups[0]["lr"] for name, optimiser in trainer.optimisers().items()}
+    assert rates["judge"] == pytest.approx(0.5 * JOINT.rates.judge)
+    assert rates["generator"] == pytest.approx(JOINT.rates.generator)
 
 
 def test_weights_do_not_follow_the_spectrum_of_pictures_that_are_blurred_for_the_judge(source: PictureSource) -> None:
