@@ -5,7 +5,7 @@ Shape suffixes: B batch, C channels, H W height and width, N styles, D style wid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +13,9 @@ from torch import Tensor
 
 from pixel2style2pixel_cli.fitting.features import LEAST_SIDE, FixedFeatures, load_features
 from pixel2style2pixel_cli.fitting.frozen import FrozenGenerator
+from pixel2style2pixel_cli.fitting.objective import levels_for
 from pixel2style2pixel_cli.interrupts import uninterrupted
-from pixel2style2pixel_cli.losses.pixel import gradient_l1, mse, pyramid_l1
+from pixel2style2pixel_cli.losses.pixel import gradient_l1, mse, pyramid_l1, pyramid_l1_each
 from pixel2style2pixel_cli.networks.stylegan2 import Generator, NoiseMode
 
 LEARNING_RATE = 0.01
@@ -111,19 +112,15 @@ class _Goal:
     def __init__(self, target_BCHW: Tensor, side: int, judge: FixedFeatures | None) -> None:
         self.side, self.target_BCHW = side, _at_most(target_BCHW, side)
         self.judge = judge if side >= LEAST_SIDE else None
-        alone = torch.split(self.target_BCHW, 1)
-        self.wanted = [self.judge.maps(target_1CHW) if self.judge else [] for target_1CHW in alone]
+        self.wanted = [] if self.judge is None else self.judge.maps(self.target_BCHW)
 
     def loss(self, image_BCHW: Tensor) -> Tensor:
         """The sum of what each picture (B, 3, R, R) is away from its own target."""
-        reduced_BCHW = _at_most(image_BCHW, self.side)
-        rows = zip(torch.split(reduced_BCHW, 1), torch.split(self.target_BCHW, 1), self.wanted, strict=True)
-        return torch.stack([self._one(*row) for row in rows]).sum()
-
-    def _one(self, image_1CHW: Tensor, target_1CHW: Tensor, wanted: Sequence[Tensor]) -> Tensor:
-        if self.judge is None:
-            return reconstruction_loss(image_1CHW, target_1CHW)
-        return self.judge.distance(image_1CHW, wanted) + PIXEL_WEIGHT * pyramid_l1(image_1CHW, target_1CHW)
+        image_BCHW = _at_most(image_BCHW, self.side)
+        if self.judge is None:  # a mean over the batch, and every picture is to count whole
+            return reconstruction_loss(image_BCHW, self.target_BCHW) * len(image_BCHW)
+        pixels_B = pyramid_l1_each(image_BCHW, self.target_BCHW, levels_for(self.side))
+        return (self.judge.distances(image_BCHW, self.wanted) + PIXEL_WEIGHT * pixels_B).sum()
 
 
 def _at_most(image_BCHW: Tensor, size: int) -> Tensor:

@@ -35,25 +35,30 @@ class FixedFeatures:
 
     def __init__(self, trunk: LiteTrunk, magnitudes: Sequence[Tensor]) -> None:
         self.trunk = trunk
-        self.magnitudes = [magnitude[None, :, None, None] for magnitude in magnitudes]
+        self.units = [magnitude.reciprocal() for magnitude in magnitudes]
 
     def maps(self, image_BCHW: Tensor) -> list[Tensor]:
-        """Maps of the whole, then of the inner face, in units of the magnitudes."""
+        """Maps (2 B, C, h, w) of the whole pictures, then of their inner faces."""
         size = image_BCHW.shape[-1]
         if size > LARGEST_SIDE:
             image_BCHW = F.interpolate(image_BCHW, size=(LARGEST_SIDE, LARGEST_SIDE), mode="area")
-        views = (image_BCHW, inner_face(image_BCHW))
-        return [x / unit for view in views for x, unit in zip(self.trunk(view), self.magnitudes, strict=True)]
-
-    def distance(self, image_BCHW: Tensor, wanted: Sequence[Tensor]) -> Tensor:
-        """Mean absolute difference from the maps of the targets, summed over both views and averaged over depths."""
-        differences = [(x - y).abs().mean() for x, y in zip(self.maps(image_BCHW), wanted, strict=True)]
-        return torch.stack(differences).sum() / len(self.magnitudes)
+        # One pass for both views: twice as large kernels, and on a CPU those that a single picture does not get.
+        views = torch.cat([image_BCHW, inner_face(image_BCHW)])
+        if views.device.type in ("cpu", "cuda"):
+            views = views.contiguous(memory_format=torch.channels_last)
+        return list(self.trunk(views))
 
     def distances(self, image_BCHW: Tensor, wanted: Sequence[Tensor]) -> Tensor:
-        """The distance (B,) of each picture of a batch."""
-        pairs = zip(self.maps(image_BCHW), wanted, strict=True)
-        return torch.stack([(x - y).abs().mean(dim=(1, 2, 3)) for x, y in pairs]).sum(dim=0) / len(self.magnitudes)
+        """The distance (B,) of each picture from the maps of its target.
+
+        The mean absolute difference in units of the magnitudes, summed over both views and averaged over depths.
+        """
+        total_B = image_BCHW.new_zeros(len(image_BCHW))
+        for x, y, unit_C in zip(self.maps(image_BCHW), wanted, self.units, strict=True):
+            # Units are positive, so they wait until there is one number a channel left to multiply.
+            per_channel = (x - y).abs().mean(dim=(2, 3))
+            total_B = total_B + (per_channel @ unit_C / len(unit_C)).view(2, -1).sum(dim=0)
+        return total_B / len(self.units)
 
 
 def load_features(like: Tensor) -> FixedFeatures:

@@ -105,7 +105,8 @@ class FoldedConv(nn.Module):
             (above, below), (left, right) = (self._padding(side) for side in x_BIHW.shape[2:])
             x_BIHW = F.pad(x_BIHW, (left, right, above, below))
         y_BOHW: Tensor = self.conv(x_BIHW)
-        return F.relu6(y_BOHW) if self.activate else y_BOHW
+        # ReLU6 in place: its gradient is known from what it gives, and half of a step's time went into copies.
+        return F.hardtanh_(y_BOHW, 0.0, 6.0) if self.activate else y_BOHW
 
     def _padding(self, side: int) -> tuple[int, int]:
         total = max((math.ceil(side / self.stride) - 1) * self.stride + self.kernel - side, 0)

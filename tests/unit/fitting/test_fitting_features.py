@@ -13,6 +13,7 @@ from torch import Tensor
 from pixel2style2pixel_cli.fitting import embed as embedding
 from pixel2style2pixel_cli.fitting.embed import embed
 from pixel2style2pixel_cli.fitting.features import FILE, SPEC, load_features
+from pixel2style2pixel_cli.losses.features import inner_face
 from pixel2style2pixel_cli.networks.stylegan2 import Generator, GeneratorSpec
 
 
@@ -41,16 +42,31 @@ def test_a_picture_has_no_distance_from_itself_and_its_own_from_others() -> None
     features = load_features(torch.zeros((), dtype=torch.float64))
     image = pictures(3).double()
     wanted = features.maps(image[:1])
-    assert len(wanted) == 2 * SPEC.maps
-    assert float(features.distance(image[:1], wanted)) == 0
-    alone = features.distance(image[1:2], wanted)
-    # The maps of a batch are those of its pictures: no picture is measured by its companions.
-    beside = [x[1:2] for x in features.maps(image)]
-    assert (
-        float(torch.stack([(a - b).abs().max() for a, b in zip(beside, features.maps(image[1:2]), strict=True)]).max())
-        < 1e-9
-    )
+    assert len(wanted) == SPEC.maps and all(len(map_) == 2 for map_ in wanted)
+    assert float(features.distances(image[:1], wanted)) == 0
+    alone = features.distances(image[1:2], wanted)
     assert float(alone) > 0.1
+    # The maps of a batch are those of its pictures: no picture is measured by its companions.
+    beside = [x.unflatten(0, (2, 3))[:, 1] for x in features.maps(image)]
+    for ours, theirs in zip(beside, features.maps(image[1:2]), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+    together = features.distances(image, features.maps(image.flip(0)))
+    each = [features.distances(image[i : i + 1], features.maps(image[2 - i :][:1])) for i in range(3)]
+    torch.testing.assert_close(together, torch.cat(each), rtol=1e-9, atol=1e-12)
+
+
+def test_the_distance_is_the_plain_mean_in_units_of_the_magnitudes() -> None:
+    """Written from the definition, one view and one depth after the other."""
+    features = load_features(torch.zeros((), dtype=torch.float64))
+    image, target = pictures(2).double()[:1], pictures(2).double()[1:]
+    views = ((image, target), (inner_face(image), inner_face(target)))
+    plain = sum(
+        ((x - y) * unit[:, None, None]).abs().mean()
+        for ours, theirs in views
+        for x, y, unit in zip(features.trunk(ours), features.trunk(theirs), features.units, strict=True)
+    )
+    found = features.distances(image, features.maps(target))
+    torch.testing.assert_close(found, (plain / SPEC.maps).view(1), rtol=1e-9, atol=0)
 
 
 def test_large_pictures_are_reduced_first() -> None:
@@ -70,7 +86,7 @@ def test_features_are_used_from_64_px_on_and_come_nearer(monkeypatch: pytest.Mon
     wanted = features.maps(target)
     start = torch.zeros(1, spec.n_styles, spec.style_dim)
     before, after = (
-        float(features.distance(generator(embed(generator, target, start, steps=n, learning_rate=0.05)), wanted))
+        float(features.distances(generator(embed(generator, target, start, steps=n, learning_rate=0.05)), wanted))
         for n in (0, 15)
     )
     assert after < 0.9 * before
