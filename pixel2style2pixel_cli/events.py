@@ -11,7 +11,7 @@ from pixel2style2pixel_cli.variants import SINGLE, Variant
 SCHEMA = 1
 
 Status = Literal["ok", "skipped", "no_face", "failed", "not_tried"]
-PhaseName = Literal["loading", "reading", "drawing", "optimising", "writing"]
+PhaseName = Literal["loading", "reading", "drawing", "refining", "optimising", "writing"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,8 +36,8 @@ class Progress:
 class Phase:
     """What a run is busy with from now on.
 
-    Optimisation has steps: ``done`` of ``total`` are made on as many outputs as ``pictures`` says, whose mean ``loss``
-    is now this.
+    Refinement of an encoder and optimisation have steps: ``done`` of ``total`` are made on as many outputs as
+    ``pictures`` says, whose mean ``loss`` is now this.
     """
 
     name: PhaseName

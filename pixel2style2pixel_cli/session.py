@@ -62,7 +62,7 @@ class Session:
         told = validate(asked, "load")
         self.model, self.on_event = told.model, on_event
         self._device, self._dtype, self._batch_size = device, dtype, batch_size
-        self._engines: dict[tuple[Path, Path | None, object], Engine] = {}
+        self._engines: dict[tuple[Path, Path | None, int | None, object], Engine] = {}
         self._ready: dict[tuple[object, ...], MemoryTask] = {}
         self._lock = threading.RLock()
         self._closed = False
@@ -263,7 +263,7 @@ class Session:
         device, installed = resolve_device(self._device), chosen.installed
         accepted = bool(installed.card.measured.get("bfloat16_ok", False))
         dtype = resolve_dtype(chosen.options.dtype, device, low_precision_ok=accepted)
-        key = (installed.card.folder, installed.changes, dtype)
+        key = (installed.card.folder, installed.changes, installed.stage, dtype)
         if key not in self._engines:
             if self._device == "auto" and not self._engines:
                 self.on_event(Notice(message=f"device: {device}"))

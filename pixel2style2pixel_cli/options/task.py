@@ -250,8 +250,9 @@ class TaskOptions:
         """Endings, with suffix, of the animations written once for each input."""
         return ()
 
-    def check_model(self, installed: InstalledModel) -> None:
-        """Raise UsageError for options that the chosen model cannot follow."""
+    def on_model(self, installed: InstalledModel) -> InstalledModel:
+        """The model as these options use it; UsageError for one that they cannot be used on."""
+        return installed
 
     def with_model_defaults(self, card: Card) -> TaskOptions:
         """The options once the model is chosen, with what its card says in the place of None."""

@@ -19,9 +19,11 @@ _WORDS: dict[PhaseName, str] = {
     "loading": "loading the model",
     "reading": "reading",
     "drawing": "drawing",
+    "refining": "refining the encoder",
     "optimising": "optimising",
     "writing": "writing",
 }
+WITH_STEPS: tuple[PhaseName, ...] = ("refining", "optimising")
 
 
 @dataclass(slots=True)
@@ -92,7 +94,7 @@ class Tracker:
     def _take_phase(self, event: Phase, now: float) -> None:
         works = event.name != "loading" and (self.phase is None or self.phase.name == "loading")
         self.phase = event
-        if event.name == "optimising" and event.done == event.total:
+        if event.name in WITH_STEPS and event.done == event.total:
             self._optimised += event.pictures
         if works:
             self._begin(now)
@@ -103,7 +105,7 @@ class Tracker:
 
     def _advance(self) -> None:
         current = 0.0
-        if self.phase is not None and self.phase.name == "optimising" and self.phase.done < self.phase.total:
+        if self.phase is not None and self.phase.name in WITH_STEPS and self.phase.done < self.phase.total:
             current = self.phase.pictures * self.phase.done / self.phase.total
         worked = self._others + self._optimised + current if self._optimised + current else 0.0
         most = max(self.reached, self.done, worked)

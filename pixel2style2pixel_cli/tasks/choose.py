@@ -36,7 +36,9 @@ class Chosen:
     def announced(self) -> str:
         """What a run says of its model."""
         kind = "bundled" if self.card.bundled else "installed"
-        return f"model: {self.installed.name} ({kind}, {self.resolution} px)"
+        spec, rows = self.installed.encoder, self.installed.generator.n_styles
+        stage = f", stage {spec.open_rows(rows)} of {rows - 1}" if spec is not None and spec.has_offsets else ""
+        return f"model: {self.installed.name} ({kind}, {self.resolution} px{stage})"
 
     @property
     def resolution(self) -> int:
@@ -61,7 +63,7 @@ def choose(options: TaskOptions) -> Chosen:
             f"the encoder of {card.name} reads {card.input.kind} by its card, {options.command} gives {options.kind}",
             "correct input.kind in the card, or its tasks",
         )
-    options.check_model(installed)
+    installed = options.on_model(installed)
     for layers in options.rows:
         parse_layers(layers, installed.generator.n_styles)
     _ = installed.hashes  # a file that has changed is found here, not when the model loads

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,13 +19,15 @@ class InstalledModel:
     """A model whose files are all there.
 
     By role: the card in ``parts`` that lends a network (the model's own one, or another model's), and the file in
-    ``files`` that holds it. ``changes`` is what pivotal tuning changed in the generator, where it was tuned.
+    ``files`` that holds it. ``changes`` is what pivotal tuning changed in the generator, where it was tuned;
+    ``stage`` the stage that its encoder is used at, where that is not the card's.
     """
 
     card: Card
     parts: Mapping[Role, Card]
     files: Mapping[Role, Path]
     changes: Path | None = None
+    stage: int | None = None
 
     @property
     def name(self) -> str:
@@ -35,7 +37,8 @@ class InstalledModel:
     @property
     def encoder(self) -> EncoderSpec | None:
         """The sizes of the encoder; None for a model that is a generator only."""
-        return self.parts["encoder"].encoder if "encoder" in self.parts else None
+        spec = self.parts["encoder"].encoder if "encoder" in self.parts else None
+        return spec if spec is None or self.stage is None else replace(spec, stage=self.stage)
 
     @property
     def generator(self) -> GeneratorSpec:
