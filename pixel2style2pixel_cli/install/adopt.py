@@ -56,7 +56,7 @@ def import_checkpoint(card: Card | None, file: Path, destination: Path, on_event
     file_kind(file)  # a web page or a pointer deserves its own message before anything takes time
     on_event(Notice(message=f"reading {file.name}"))
     digest = sha256_file(file)
-    converted = convert_checkpoint(load_checkpoint(file), on_event)
+    converted = _at_stage_of(card, convert_checkpoint(load_checkpoint(file), on_event))
     checked_by = "layout" if card is None else _check_against(card, converted, file, digest)
     used = card or own_card(destination, converted, file.name)
     on_event(Notice(message=f"{describe(converted.encoder_spec, converted.generator_spec)}; licence: {used.licence}"))
@@ -64,6 +64,14 @@ def import_checkpoint(card: Card | None, file: Path, destination: Path, on_event
     digests = install(_parts(converted), destination, origin, card_text(used) if card is None else None)
     files = {role: destination / f"{role}.safetensors" for role in digests}
     return Imported(card=used, files=files, digests=digests, source_sha256=digest, checked_by=checked_by)
+
+
+def _at_stage_of(card: Card | None, converted: Converted) -> Converted:
+    """The encoder at the stage of its card: no published file says at which one it was trained to be used."""
+    spec = converted.encoder_spec
+    if card is None or card.encoder is None or spec is None or not (spec.has_offsets and card.encoder.has_offsets):
+        return converted
+    return dataclasses.replace(converted, encoder_spec=dataclasses.replace(spec, stage=card.encoder.stage))
 
 
 def _parts(converted: Converted) -> list[Part]:

@@ -84,6 +84,7 @@ PUBLISHED_LAYOUTS = {
     "e4e-cars-encode": ("psp_ffhq_encode", "", 3, 746),  # of 1024 px without the last block and the last two rows
     "e4e-horse-encode": ("psp_256", "", 3, 700),
     "e4e-church-encode": ("psp_256", "", 3, 700),
+    "cycle-ffhq-encode": ("psp_ffhq_encode", "", 3, 792),
     "restyle-psp-ffhq-encode": ("restyle_psp_backbone", "", 6, 736),
     "restyle-e4e-ffhq-encode": ("restyle_psp_backbone", "", 6, 736),
     "restyle-psp-cars-encode": ("restyle_psp_resnet_backbone", "", 6, 530),

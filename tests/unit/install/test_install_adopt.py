@@ -17,12 +17,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from tiny_checkpoints import ENCODER, GENERATOR, generator_state, psp_checkpoint, spec_of
 
+from pixel2style2pixel_cli.engine.loading import load_model
 from pixel2style2pixel_cli.errors import IntegrityError, OutputError, P2S2PError, UsageError
 from pixel2style2pixel_cli.install.adopt import import_model
 from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.weights import write as writing
 from pixel2style2pixel_cli.weights.digest import tensor_digest
+from pixel2style2pixel_cli.weights.header import read_weight_header
 from pixel2style2pixel_cli.zoo.cards import load_card
 from pixel2style2pixel_cli.zoo.choose import choose_model
 from pixel2style2pixel_cli.zoo.find import find_card, install_folder, list_cards
@@ -189,6 +191,20 @@ def test_an_e4e_file_under_a_psp_name_is_refused(zoo: Path, tmp_path: Path) -> N
     message = refused("known", tmp_path / "e.pt", IntegrityError).message
     assert "holds an e4e encoder" in message
     assert "expected a pSp encoder" in message
+
+
+def test_the_card_says_the_stage_which_no_published_file_does(zoo: Path, tmp_path: Path) -> None:
+    """Cycle Encoding's checkpoints are e4e's in all but the stage that they were trained to."""
+    torch.save(psp_checkpoint("Encoder4Editing", kind="e4e", average=torch.zeros(16)), tmp_path / "cycle.pt")
+    for name, line, stage in (("closed", 'kind = "e4e"\nstage = 0', 0), ("open", 'kind = "e4e"', -1)):
+        make_card(zoo, name=name)
+        card = zoo / name / "model.toml"
+        card.write_text(card.read_text("utf-8").replace('kind = "psp"', line), encoding="utf-8")
+        done = import_model(name, tmp_path / "cycle.pt")
+        assert read_weight_header(done.files["encoder"]).encoder_spec().stage == stage
+        model = load_model(choose_model("invert", name), torch.device("cpu"), torch.float32)
+        codes = model.encoder(torch.rand(1, 3, 32, 32))
+        assert torch.equal(codes, codes[:, :1].expand_as(codes)) == (stage == 0)
 
 
 def test_a_generator_under_an_encoders_name_is_refused(zoo: Path, tmp_path: Path) -> None:
