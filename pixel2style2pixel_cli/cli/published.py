@@ -9,6 +9,7 @@ from pixel2style2pixel_cli.options.declare import declarations_of
 from pixel2style2pixel_cli.options.directions import DirectionOptions
 
 EXAMPLES = (
+    "p2s2p edit import smile --model psp-ffhq-encode",
     "p2s2p edit import smile.pt --model psp-ffhq-encode -o smile.safetensors",
     "p2s2p edit photo.jpg --model psp-ffhq-encode --direction smile.safetensors",
 )

@@ -1,4 +1,4 @@
-"""Published directions made ours: checked against the model they are meant for, in units of standard deviations."""
+"""Published directions made ours: fetched where asked for by name, checked against their model, in deviations."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.errors import P2S2PError, UsageError
 from pixel2style2pixel_cli.events import Notice
 from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.jobs.expand import DEFAULT_FOLDER
 from pixel2style2pixel_cli.options.directions import DirectionOptions
 from pixel2style2pixel_cli.weights.directions import DIRECTION_SUFFIX, DirectionFile, save_direction
+from pixel2style2pixel_cli.zoo.cards import Source, WeightFile
 from pixel2style2pixel_cli.zoo.choose import choose_model
 from pixel2style2pixel_cli.zoo.directions import generator_digest
+from pixel2style2pixel_cli.zoo.download import fetch_weight, hold
+from pixel2style2pixel_cli.zoo.licences import require_licence
 from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 from pixel2style2pixel_cli.zoo.verify import sha256_file
 
@@ -28,7 +31,7 @@ TABLE = "published_directions.toml"
 
 
 def known_directions() -> dict[str, dict[str, Any]]:
-    """What is known of published files, by their sha256: ``name``, ``models``, ``url``."""
+    """What is known of published files, by their sha256: ``name``, ``models``, ``url`` and where known ``size``."""
     text = (resources.files("pixel2style2pixel_cli.zoo") / TABLE).read_text(encoding="utf-8")
     return tomllib.loads(text)
 
@@ -37,12 +40,18 @@ def import_directions(options: DirectionOptions) -> list[dict[str, Any]]:
     """Convert a published file; returns a row for each direction written.
 
     Raises UsageError for a file that was made for other models than the chosen one, or for codes of other sizes,
-    IntegrityError for a file of something else.
+    IntegrityError for a file of something else, MissingError where it is to be fetched and cannot be.
     """
     path = Path(options.file).expanduser()
-    if not path.is_file():
-        raise UsageError(f"there is no file {display(path)}", "check the spelling")
+    named = [row["name"] for row in known_directions().values()]
+    if not path.is_file() and str(options.file) not in named:
+        raise UsageError(
+            f"there is no file {display(path)}",
+            f"check the spelling, or name a known one: {', '.join(sorted({*named}))}",
+        )
     installed = choose_model("invert", options.model)
+    if not path.is_file():
+        path = _fetched(str(options.file), installed, options)
     sha256 = sha256_file(path)
     known = known_directions().get(sha256)
     if known is not None and installed.card.name not in known["models"]:
@@ -70,6 +79,30 @@ def import_directions(options: DirectionOptions) -> list[dict[str, Any]]:
         save_direction(place, direction)
         rows.append({"direction": name, "space": space, "output": str(place)})
     return rows
+
+
+def _fetched(name: str, installed: InstalledModel, options: DirectionOptions) -> Path:
+    """The known file of this name for a model, fetched and checked; the model's licence is the file's as well."""
+    rows = {sha256: row for sha256, row in known_directions().items() if row["name"] == name}
+    fitting = [sha256 for sha256, row in rows.items() if installed.card.name in row["models"]]
+    if not fitting:
+        models = next(iter(rows.values()))["models"]
+        raise UsageError(
+            f"{name} was made for {', '.join(models)}, not for {installed.card.name}",
+            f"name one of them: --model {models[0]}",
+        )
+    row = rows[fitting[0]]
+    url = str(row["url"])
+    weight = WeightFile(
+        role="checkpoint", file=url.rpartition("/")[2], sha256=fitting[0], size=row.get("size"),
+        sources=(Source(kind="https", address=url),),
+    )  # fmt: skip
+    require_licence(installed.card, weight, on_event=options.on_event)
+    try:
+        with hold(weight):
+            return fetch_weight(installed.card, weight, on_event=options.on_event)
+    except P2S2PError as error:  # whose hint is about files of models
+        raise type(error)(error.message, f"fetch {url} yourself, then: p2s2p edit import {weight.file}") from error
 
 
 def _check_sizes(found: list[Published], installed: InstalledModel, path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hub_server import COMMIT, HubFile, hub_server
 from real_run import Call
 from tiny_zoo import GENERATOR, tiny_model
 
@@ -66,9 +67,39 @@ def test_a_known_file_belongs_to_its_models(real: Call, folder: Path, monkeypatc
 
 def test_the_table_of_known_files_is_whole() -> None:
     table = published.known_directions()
-    assert len(table) == 5
+    assert len(table) == 6
     for sha256, row in table.items():
         assert len(sha256) == 64 and row["models"] and row["url"].startswith("https://") and row["name"]
+
+
+def test_a_known_name_is_fetched_checked_and_converted(
+    real: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save(torch.ones(1, WIDTH), folder / "there.pt")
+    content = (folder / "there.pt").read_bytes()
+    (folder / "there.pt").unlink()
+    with hub_server() as hub:
+        hub.add("o/n", "smile.pt", HubFile(content))
+        url = f"{hub.store}/o/n/{COMMIT}/smile.pt"
+        row = {"name": "smile", "models": ["tiny-invert"], "url": url, "size": len(content)}
+        known = {hashlib.sha256(content).hexdigest(): row}
+        monkeypatch.setattr(published, "known_directions", lambda: known)
+        line = ("edit", "import", "smile", "--model", "tiny-invert", "-o", "d")
+        done = real(*line)
+        assert done.code == 0, done.err
+        assert load_direction(folder / "d" / "smile.safetensors").name == "smile"
+        assert len(hub.asked("GET")) == 1
+        # Other content under the address is no direction of this name.
+        known["0" * 64] = known.pop(hashlib.sha256(content).hexdigest())
+        wrong = real(*line, "--overwrite")
+        assert wrong.code == 4 and "p2s2p edit import smile.pt" in wrong.err, wrong.err
+    known["0" * 64]["models"] = ["psp-ffhq-encode"]
+    other = real(*line, "--overwrite")
+    assert other.code == 2 and "smile was made for psp-ffhq-encode, not for tiny-invert" in other.err
+    monkeypatch.setenv("P2S2P_OFFLINE", "1")
+    known["0" * 64]["models"] = ["tiny-invert"]
+    alone = real(*line, "--overwrite")
+    assert alone.code == 4 and "no connection may be opened (offline)" in alone.err and "yourself, then" in alone.err
 
 
 class Harmful:
