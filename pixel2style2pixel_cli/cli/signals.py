@@ -35,6 +35,9 @@ def watch() -> None:
 def let_go() -> None:
     """From here on, while what is being written is finished, the next signal ends the process on the spot."""
     _handle(_leave)
+    # An interrupt that came while a text was executed, as dataclasses and named tuples are made, counts as one that
+    # nobody caught until the next text is: after python -m the interpreter would end itself by SIGINT, not by our code.
+    exec("")
 
 
 def was_stopped() -> bool:

@@ -117,10 +117,22 @@ def test_a_signal_while_the_program_starts_ends_with_the_resume_command(tmp_path
     "name", ["open_standard_streams", "LibraryLines", "run", "Output.__init__", "root_command", "Output.end"]
 )
 def test_a_signal_at_every_step_of_the_start_and_the_end(tmp_path: Path, name: str, after: bool) -> None:
-    done = ended(AT_CALL.format(name=name, after=after), "models", "pull", "none", folder=tmp_path)
-    told = "interrupted; resume with:\n  p2s2p models pull none\n"
+    done = ended(AT_CALL.format(name=name, after=after), "paste", "none", "there", folder=tmp_path)
+    told = "interrupted; resume with:\n  p2s2p paste --skip-existing none there\n"
     assert (done.returncode, done.stdout) == (129, "") and done.stderr.endswith(told)
     assert done.stderr.count("interrupted") == 1 and "Traceback" not in done.stderr
+
+
+def test_a_signal_while_a_dataclass_is_made_leaves_the_exit_code(tmp_path: Path) -> None:
+    """As in the import of a library: after ``python -m`` the interpreter would kill itself for it."""
+    stopped = '\n    exec("import os, signal; os.kill(os.getpid(), signal.SIGINT)")\n'
+    (tmp_path / "stopped.py").write_text(DOING.format(does=stopped))
+    path = f"{tmp_path}{os.pathsep}{environment()['PYTHONPATH']}"
+    done = subprocess.run(
+        [sys.executable, "-m", "stopped", "invert", "a"],
+        capture_output=True, text=True, env=environment() | {"PYTHONPATH": path}, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.splitlines()[0]) == (130, "interrupted; resume with:")
 
 
 def test_a_signal_that_a_library_turns_into_its_own_error(tmp_path: Path) -> None:
