@@ -48,6 +48,12 @@ class OutputError(P2S2PError):
     exit_code = 3
 
 
+class DivergedError(P2S2PError):
+    """The numbers of a training are no numbers any more; what it had saved before is there."""
+
+    exit_code = 3
+
+
 class MissingError(P2S2PError):
     """Something needed is absent: a model, the landmark file, an optional package."""
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pixel2style2pixel_cli.device import keep_freed_memory
-from pixel2style2pixel_cli.errors import OutputError, UsageError
+from pixel2style2pixel_cli.errors import DivergedError, OutputError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, Progress
 from pixel2style2pixel_cli.training.checkpoint import Stamp, load_checkpoint, read_stamp, save_checkpoint
 from pixel2style2pixel_cli.training.config import RunConfig
@@ -101,8 +101,7 @@ def run_training(
         torch.manual_seed(step_seed(seed, step))
         values = trainer.runtime.reduce(trainer.step(batch, step))
         done = step + 1
-        if not all(math.isfinite(v) for v in values.values()):
-            raise UsageError(f"training diverged at step {done}: {values}", "lower the learning rate and resume")
+        require_finite(values, done)
         last = done == config.steps or time.monotonic() >= until
         if trainer.runtime.main:
             records.write(done, values, last=last)
@@ -147,6 +146,18 @@ class _Records:
             modules, optimisers, extra = trainer.modules(), trainer.optimisers(), trainer.extra()
             stamp = replace(self.stamp, step=done)
             save_checkpoint(self.folder, stamp, modules=modules, optimisers=optimisers, extra=extra)
+
+
+def require_finite(values: Mapping[str, float], step: int) -> None:
+    """Raise DivergedError where what a step says of itself is no number; the last checkpoint is from before it."""
+    lost = [name for name, value in values.items() if not math.isfinite(value)]
+    if lost:
+        verb = "is" if len(lost) == 1 else "are"
+        raise DivergedError(
+            f"the training has diverged at step {step}: {', '.join(lost)} {verb} no number",
+            "lower its rates (--set rates.NAME=VALUE) and train into another --out; --start RUNDIR begins with what "
+            "this run has saved",
+        )
 
 
 def _held_out(source: PictureSource, config: RunConfig) -> Iterable[Batch]:

@@ -35,7 +35,7 @@ from pixel2style2pixel_cli.training.joint import JointTrainer
 from pixel2style2pixel_cli.training.joint_config import JointTraining, load_generator_training
 from pixel2style2pixel_cli.training.lock import hold_run
 from pixel2style2pixel_cli.training.log import write_sheet
-from pixel2style2pixel_cli.training.loop import Trainer, run_training
+from pixel2style2pixel_cli.training.loop import Trainer, require_finite, run_training
 from pixel2style2pixel_cli.training.memory import require_memory
 from pixel2style2pixel_cli.training.offsets import Method
 from pixel2style2pixel_cli.training.residual import ResidualTrainer
@@ -273,7 +273,7 @@ def _check(trainer: Trainer, run: RunConfig, job: _Job) -> dict[str, Any]:
     seconds = []
     for step, batch in enumerate(islice(batches, CHECK_STEPS)):
         started = time.perf_counter()
-        trainer.step(batch, step)
+        require_finite(trainer.step(batch, step), step + 1)
         seconds.append(time.perf_counter() - started)
     sheet = write_sheet(job.out, "check", trainer.samples(preview_batch(source, run.held_out)))
     typical = sum(seconds[1:]) / len(seconds[1:])  # the first warms up

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from tiny_runs import ADVERSARIAL, AUTOENCODER, CPU, INVERSION, RUN, fresh, train, write_shard
 from torch import Tensor
 
-from pixel2style2pixel_cli.errors import IntegrityError, OutputError, UsageError
+from pixel2style2pixel_cli.errors import DivergedError, IntegrityError, OutputError, UsageError
 from pixel2style2pixel_cli.events import Event, Notice
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.training.checkpoint import (
@@ -153,8 +153,9 @@ def test_a_run_folder_that_cannot_be_made(discs: Path, tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_stops_the_run(discs: Path, tmp_path: Path) -> None:
     trainer = fresh()
     trainer.step = lambda _batch, step: {"loss": math.nan if step == 3 else 1.0}  # type: ignore[method-assign]
-    with pytest.raises(UsageError, match="training diverged at step 4"):
+    with pytest.raises(DivergedError, match="the training has diverged at step 4: loss is no number") as caught:
         train(trainer, AUTOENCODER, discs, tmp_path)
+    assert caught.value.exit_code == 3 and "--start" in caught.value.hint
     found = read_stamp(tmp_path)
     assert found is not None and found.step == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ from tiny_runs import GENERATOR, SIDE, Z, fresh, write_shard
 
 from pixel2style2pixel_cli import api
 from pixel2style2pixel_cli.engine.loading import load_model
-from pixel2style2pixel_cli.errors import IntegrityError, MissingError, UsageError
+from pixel2style2pixel_cli.errors import DivergedError, IntegrityError, MissingError, UsageError
 from pixel2style2pixel_cli.events import Event, Notice
 from pixel2style2pixel_cli.files.image import read_image
 from pixel2style2pixel_cli.training import auxiliary
-from pixel2style2pixel_cli.training.checkpoint import Stamp, save_checkpoint
+from pixel2style2pixel_cli.training.checkpoint import Stamp, read_stamp, save_checkpoint
 from pixel2style2pixel_cli.training.start import _start_modules
 from pixel2style2pixel_cli.zoo.cards import load_card
 from pixel2style2pixel_cli.zoo.resolve import resolve
@@ -77,6 +78,19 @@ def test_check_says_what_a_run_would_take_and_leaves_a_run_alone(
     sheet = read_image(Path(found["sheet"]), name="sheet").pixels
     assert sheet.shape == (6 * SIDE, 8 * SIDE, 3)
     assert {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()} == before
+
+
+def test_a_training_that_diverges_keeps_what_it_has_saved(presets: dict[str, str], discs: Path, tmp_path: Path) -> None:
+    text = Path(presets["auto"]).read_text()
+    Path(presets["auto"]).write_text(text + "[rates]\ngenerator = 1e11\nencoder = 1e11\n")
+    out = tmp_path / "run"
+    with pytest.raises(DivergedError, match=r"has diverged at step \d+: .*(is|are) no number") as caught:
+        api.train_generator([discs], out, preset=presets["auto"], device="cpu", steps=200)
+    assert caught.value.exit_code == 3
+    found = read_stamp(out)
+    assert found is None or found.step < int(re.findall(r"step (\d+)", caught.value.message)[0])
+    with pytest.raises(DivergedError):
+        api.train_generator([discs], tmp_path / "other", preset=presets["auto"], device="cpu", check=True)
 
 
 def test_check_reads_every_picture(presets: dict[str, str], discs: Path, tmp_path: Path) -> None:
