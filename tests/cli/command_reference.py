@@ -71,7 +71,7 @@ Unknown keys and wrong values are errors; all of them are reported at once. A pa
 | `P2S2P_MIRROR` | a Hub repository, `org/repo`, that `models pull` tries first; the sha256 still has to be the card's |
 | `HF_TOKEN`, `HF_ENDPOINT`, `HF_HOME` | login, address and settings of the Hugging Face Hub |
 | `HF_HUB_DOWNLOAD_TIMEOUT`, `HF_HUB_ETAG_TIMEOUT` | how many seconds to wait for a server that does not answer |
-| `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | a proxy at `http://`, and hosts that need none |
+| `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | a proxy at `http://`, not for SOCKS; hosts without |
 | `SSL_CERT_FILE`, `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_DIR` | certificates; the first counts |
 | `NO_COLOR`, `FORCE_COLOR` | colours |
 """

@@ -240,3 +240,59 @@ def test_large_pictures_may_be_drawn_over_less_often() -> None:
     data = saved(Image.new("L", (9000, 9000)), "JPEG", progressive=True)
     scan = data[data.rindex(b"\xff\xda") : -2]
     refused(data[:-2] + 60 * scan + b"\xff\xd9", "more than the 37 that are allowed for its size")
+
+
+def netpbm(kind: bytes, width: int, height: int, white: int, numbers: bytes) -> bytes:
+    return kind + b"\n# by hand\n%d %d # pixels\n%d\n" % (width, height, white) + numbers
+
+
+@pytest.mark.parametrize("white", [1, 18, 255, 1000, 65535])
+@pytest.mark.parametrize(("kind", "channels"), [(b"P2", 1), (b"P3", 3)])
+def test_netpbm_in_text_holds_what_the_binary_one_does(kind: bytes, channels: int, white: int) -> None:
+    """Over the border of the parts that are read together, with comments and every kind of gap between the numbers."""
+    size = (900, 2200)
+    values = np.random.default_rng(white).integers(0, white, (*size, channels), endpoint=True)
+    words = [b"%d" % number for number in values.reshape(-1)]
+    gaps = (b" ", b"\n", b"\t", b"\r\n", b" # 7 8 9\n", b"\v  \f")
+    lines = [b" ".join(words[at : at + 97]) + gaps[at % len(gaps)] for at in range(0, len(words), 97)]
+    binary = {b"P2": b"P5", b"P3": b"P6"}[kind]
+    stored = values.astype(np.uint8 if white < 256 else ">u2").tobytes()
+    text = netpbm(kind, size[1], size[0], white, b"".join(lines))
+    assert len(text) > 6_000_000 or white < 1000
+    found, wanted = (
+        read_image(data, name="x").pixels for data in (text, netpbm(binary, size[1], size[0], white, stored))
+    )
+    assert np.array_equal(found, wanted)
+
+
+def test_netpbm_in_text_is_read_at_ten_million_bytes_a_second() -> None:
+    text = netpbm(b"P3", 4000, 1500, 255, b"255 0 17 128 99 3 " * (4000 * 1500 // 2))
+    started = time.process_time()
+    found = read_image(text, name="x").pixels
+    assert len(text) / (time.process_time() - started) > 10e6
+    assert found.shape == (1500, 4000, 3) and found[700, 5].tolist() == [128, 99, 3]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "reason"),
+    [
+        (b"1 2 3", "the picture data end early"),
+        (b"1 2 3 4 5 ", "the picture data end early"),
+        (b"1 2 three 4 5 6", "'three' stands in the place of a number"),
+        (b"1 2 -3 4 5 6", "'-3' stands in the place of a number"),
+        (b"1 2 3.5 4 5 6", "'3.5' stands in the place of a number"),
+        (b"1 2 3 4 5 256", "it holds 256, and the largest number is to be 255"),
+        (b"1 2 3 4 5 99999999999999999999999", "'99999999999999999999' stands in the place of a number"),
+        (b"1" * 9_000_000, "stands in the place of a number"),
+        (b"#" + b"1" * 9_000_000, "the picture data end early"),
+    ],
+)
+def test_netpbm_in_text_that_is_none(numbers: bytes, reason: str) -> None:
+    refused(netpbm(b"P2", 3, 2, 255, numbers), reason)
+    whole = netpbm(b"P2", 3, 2, 255, b"1 2 3 4 5 6 and what else is written below")
+    assert read_image(whole, name="x").pixels[1, 2].tolist() == [6, 6, 6]
+
+
+def test_netpbm_in_text_that_promises_more_than_it_holds() -> None:
+    refused(netpbm(b"P3", 14_000, 14_000, 65535, b"1 " * 1000), "the picture data end early")
+    refused(netpbm(b"P2", 20_000, 20_000, 255, b"1 " * 1000), "the limit is 200 million")
