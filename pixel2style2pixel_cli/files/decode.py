@@ -118,6 +118,22 @@ def read_header(source: Path | bytes, *, name: str, max_pixels: int) -> tuple[Im
         return open_header(HeaderStream(clean), data[:_HEAD], name), data
 
 
+def check_start(start: bytes, name: str) -> ImageFile | None:
+    """The header in the first bytes of a file, None where only more of it can tell; InputError for what is no picture.
+
+    What is damaged is told when all of it is read.
+    """
+    if start[4:8] == b"ftyp" or start.startswith((b"RIFF", *tiff.MAGIC)):
+        return None  # decoders that read the whole file for a header, or whose first page is not the picture
+    with reading(name, "has a damaged header", _AGAIN):
+        try:
+            return open_header(HeaderStream(start), start[:_HEAD], name)
+        except InputError as error:
+            if error.__cause__ is None:  # no decoder takes it for a picture
+                raise
+            return None  # its header may be longer than what was read of it
+
+
 def open_header(stream: HeaderStream, head: bytes, name: str) -> ImageFile:
     """Read the header only.
 
@@ -159,17 +175,10 @@ def _data(source: Path | bytes, name: str, max_pixels: int) -> bytes:
         return source
 
     def check(file: BinaryIO) -> None:
-        start = file.read(LARGE)
-        if start[4:8] == b"ftyp" or start.startswith((b"RIFF", *tiff.MAGIC)):
-            return  # decoders that read the whole file for a header, or whose first page is not the picture
         with reading(name, "has a damaged header", _AGAIN):
-            try:
-                image = open_header(HeaderStream(start), start[:_HEAD], name)
-            except InputError as error:
-                if error.__cause__ is None:  # no decoder takes it for a picture
-                    raise
-                return  # its header may be longer than what was read of it
-            _check_size(image.size, image.format, name, max_pixels)
+            image = check_start(file.read(LARGE), name)
+            if image is not None:
+                _check_size(image.size, image.format, name, max_pixels)
 
     return read_bytes(source, name, most=most_bytes(max_pixels), check=check)
 

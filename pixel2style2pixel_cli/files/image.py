@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from pixel2style2pixel_cli.errors import OutputError, ShapeError, check_shape, reading, reason_of
 from pixel2style2pixel_cli.files import colour, metadata
-from pixel2style2pixel_cli.files.decode import Decoded, decode, read_header
+from pixel2style2pixel_cli.files.decode import Decoded, check_start, decode, read_header
 from pixel2style2pixel_cli.files.suffixes import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
 }
 
 ImageFormat = Literal["png", "jpg", "webp"]
+
+_START = 1 << 16  # bytes of a file that are looked at to say whether it is a picture
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -59,6 +62,14 @@ class Photo:
 def looks_like_image(path: Path) -> bool:
     """Whether the suffix is one of a picture; the file is not opened."""
     return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def check_picture(path: Path, *, name: str) -> None:
+    """Raise InputError for a file whose beginning is that of no picture; the rest is told when it is read."""
+    if not path.is_file():  # a pipe gives its bytes once
+        return
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        check_start(file.read(_START), name)
 
 
 def read_image(source: Path | bytes, *, name: str, max_pixels: int = 200_000_000) -> Photo:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pixel2style2pixel_cli.errors import InputError
 from pixel2style2pixel_cli.events import ImageDone, Notice, OnEvent, Phase, Progress, Status, Summary
 from pixel2style2pixel_cli.files.atomic import remove_abandoned
-from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.files.suffixes import IMAGE_SUFFIXES
-from pixel2style2pixel_cli.jobs.plan import Plan, make_plan, parse_shard
+from pixel2style2pixel_cli.jobs.plan import Plan, PlanItem, make_plan, parse_shard
 from pixel2style2pixel_cli.jobs.settled import no_sheet, report_settled
 from pixel2style2pixel_cli.options.task import FaceOptions, TaskOptions
 from pixel2style2pixel_cli.tasks.choose import Chosen, choose
@@ -30,7 +29,7 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
     chosen = choose(options)
     options, card = chosen.options, chosen.card
     plan = _plan(named, options, chosen)
-    _check_also_read(options.also_read(named))
+    options.check_read(named)
     on_event(Notice(message=chosen.announced))
     if isinstance(options, FaceOptions) and options.align == "auto" and not options.looks_for_faces(card):
         on_event(Notice(message=f"no face is looked for, because {card.name} draws none; --align always looks for one"))
@@ -61,16 +60,9 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
     return find_executor("local")(job)
 
 
-def _check_also_read(paths: Sequence[str]) -> None:
-    """Raise InputError for a file that every output needs and that is not there, before anything is loaded for it."""
-    for path in paths:
-        if not os.path.exists(path):  # noqa: PTH110 - raises nothing, whatever the name
-            raise InputError(f"{display(path)} does not exist, and every output needs it", "check the spelling")
-
-
 def _plan(inputs: Sequence[str], options: TaskOptions, chosen: Chosen) -> Plan:
     face = getattr(options, "face", "")
-    return make_plan(
+    plan = make_plan(
         options.subjects(inputs),
         out=None if options.out is None else str(options.out),
         command=options.command,
@@ -97,6 +89,18 @@ def _plan(inputs: Sequence[str], options: TaskOptions, chosen: Chosen) -> Plan:
         made_up=options.made_up,
         animations=options.animations,
     )
+    return replace(plan, items=tuple(_checked(item, options) for item in plan.items))
+
+
+def _checked(item: PlanItem, options: TaskOptions) -> PlanItem:
+    """The item, as a problem where it lacks what belongs to it."""
+    if item.status != "todo" or item.problem is not None:
+        return item
+    try:
+        options.check_input(item.relative, item.label)
+    except InputError as error:
+        return replace(item, problem=error.message, hint=error.hint)
+    return item
 
 
 def _nothing_to_do(plan: Plan, recipes: RecipeMaker, model: str, on_event: OnEvent, started: float) -> Summary:

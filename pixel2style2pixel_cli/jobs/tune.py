@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pixel2style2pixel_cli.errors import InputError, IntegrityError, P2S2PError, UsageError
 from pixel2style2pixel_cli.events import Notice, Phase, Progress
 from pixel2style2pixel_cli.files.atomic import write_atomic
+from pixel2style2pixel_cli.files.image import check_picture
 from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.jobs.expand import DEFAULT_FOLDER, Source, expand_inputs
 from pixel2style2pixel_cli.options.task import Existing
@@ -63,6 +64,7 @@ def tune_files(inputs: Sequence[str], options: TuneOptions) -> dict[str, Any]:
     place, skipped = _choose_place(options, found.sources)
     if skipped:
         return {"status": "skipped", "output": str(place.out)}
+    _check_files(options, found.sources)
     on_event = options.on_event
     on_event(Notice(message=chosen.announced))
     on_event(Progress(done=0, total=len(found.sources), label="tune"))
@@ -115,6 +117,21 @@ def _settle(place: Place, taken: Path, existing: Existing) -> tuple[Place, bool]
     raise UsageError(
         f"{display(taken)} exists already", "use --skip-existing, --overwrite, --existing rename or another -o"
     )
+
+
+def _check_files(options: TuneOptions, sources: Sequence[Source]) -> None:
+    """Raise what is wrong with pictures and pivots and can be told before a model is loaded."""
+    for source in sources:
+        if source.path is not None and not source.path.lower().endswith(CHANGES_SUFFIX):
+            check_picture(Path(source.path), name=source.label)
+    codes = [Path(each) for each in options.pivot if each not in ("encoder", "w")]
+    for path in codes:
+        if not path.exists():
+            raise InputError(f"the pivot {display(path)} does not exist", "check the spelling")
+    if codes and len(options.pivot) != len(sources):
+        raise UsageError(
+            f"{len(options.pivot)} pivots for {len(sources)} pictures", "give one saved code for each input"
+        )
 
 
 def _prepare(options: TuneOptions, chosen: Chosen, sources: Sequence[Source]) -> Tuner:

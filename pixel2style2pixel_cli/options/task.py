@@ -5,6 +5,7 @@ Light to import: the command line reads the declarations before anything heavy i
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -274,6 +275,21 @@ class TaskOptions:
     def also_read(self, inputs: Sequence[str]) -> Sequence[str]:
         """Files, and folders of files, that the run reads beside its subjects; no output may replace them."""
         return ()
+
+    def check_read(self, inputs: Sequence[str]) -> None:
+        """Raise InputError for such a file, which every output needs, that is of no use; before a model is loaded."""
+        from pixel2style2pixel_cli.files.image import check_picture
+        from pixel2style2pixel_cli.files.paths import display
+        from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX
+
+        for path in self.also_read(inputs):
+            if not os.path.exists(path):  # noqa: PTH110 - raises nothing, whatever the name
+                raise InputError(f"{display(path)} does not exist, and every output needs it", "check the spelling")
+            if not path.lower().endswith(LATENT_SUFFIX):
+                check_picture(Path(path), name=display(path))
+
+    def check_input(self, relative: str, label: str) -> None:
+        """Raise InputError where the input of this path lacks what belongs to it; before a model is loaded."""
 
     def recipe_of_input(self, relative: str) -> Mapping[str, bool | int | float | str | None]:
         """What decides the pixels of the input of this path below its root and can be told without reading it."""

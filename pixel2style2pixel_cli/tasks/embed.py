@@ -110,6 +110,19 @@ class EmbedOptions(FaceOptions):
         if self.mask is not None and not Path(self.mask).exists():
             raise UsageError(f"the mask {self.mask} does not exist", "check the spelling")
 
+    def check_read(self, inputs: Sequence[str]) -> None:
+        """Raise InputError for a mask of all inputs that is none."""
+        from pixel2style2pixel_cli.tasks.inpaint import check_mask_of_all
+
+        FaceOptions.check_read(self, inputs)
+        check_mask_of_all(self.mask, self.max_pixels)
+
+    def check_input(self, relative: str, label: str) -> None:
+        """Raise InputError for an input without a mask, where each has its own."""
+        from pixel2style2pixel_cli.tasks.inpaint import check_own_mask
+
+        check_own_mask(self.mask, relative, label)
+
     def with_model_defaults(self, card: Card) -> EmbedOptions:
         """Many small steps need single precision."""
         return replace(self, dtype="float32" if self.dtype == "auto" else self.dtype)

@@ -81,6 +81,15 @@ class InpaintOptions(OptimisedOptions):
 
             parse_colour(self.mask_colour)
 
+    def check_read(self, inputs: Sequence[str]) -> None:
+        """Raise InputError for a mask of all inputs that is none."""
+        OptimisedOptions.check_read(self, inputs)
+        check_mask_of_all(self.mask, self.max_pixels)
+
+    def check_input(self, relative: str, label: str) -> None:
+        """Raise InputError for an input without a mask, where each has its own."""
+        check_own_mask(self.mask, relative, label)
+
     def make_task(self, model: Model, inputs: Sequence[Source]) -> Task:
         """Photographs with a hole."""
         from pixel2style2pixel_cli.inputs.masked import parse_colour
@@ -159,6 +168,23 @@ class Blank:
                 raise InputError(f"nothing in {photo.name} has the colour {colour}", "try a larger --mask-tolerance")
             return painted
         return mask_of_photo(path, photo, self.max_pixels)
+
+
+def check_mask_of_all(mask: str | Path | None, max_pixels: int) -> None:
+    """Raise InputError for a file that cannot be a mask; whether it has the size of a photograph is told with that."""
+    from pixel2style2pixel_cli.files.image import read_levels
+    from pixel2style2pixel_cli.inputs.masked import read_mask
+
+    if mask is not None and Path(mask).is_file():  # a pipe gives its bytes once
+        name = Path(mask).name
+        levels, alpha = read_levels(Path(mask), name=name, max_pixels=max_pixels)
+        read_mask(levels, name=name, alpha=alpha)
+
+
+def check_own_mask(mask: str | Path | None, relative: str, label: str) -> None:
+    """Raise InputError for an input without a mask of its own, where ``mask`` is a folder with one for each."""
+    if mask is not None and Path(mask).is_dir():
+        find_mask(Path(mask), relative, label)
 
 
 def mask_of_photo(path: Path, photo: Photo, max_pixels: int) -> NDArray[np.bool_]:
