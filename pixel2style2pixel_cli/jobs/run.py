@@ -202,15 +202,20 @@ class TaskRun:
         """Draw what has gathered and hand it to the writers; one input that cannot be drawn costs no other."""
         faces = list(batch)
         batch.clear()
+        apart = [[face for face in faces if face.item.index == i] for i in {face.item.index: 0 for face in faces}]
+        # On a CPU pictures are optimised one by one: what was found of one is drawn before the next can go wrong.
+        one_by_one = self.engine.device.type == "cpu" and self.translator.task.change is not None
         try:
-            self._draw_together(faces, waiting, writers)
+            for own in apart if one_by_one else [faces]:
+                self._draw_together(own, waiting, writers)
         except Exception as error:
+            self._settle(waiting)
             as_outcome(error, "")  # raises what would meet the next input as well
-            for item in {face.item.index: face.item for face in faces}.values():
-                own = [face for face in faces if face.item is item]
+            for own in apart:
                 try:
                     self._draw_together(own, waiting, writers)
                 except Exception as alone:
+                    item = own[0].item
                     self._gathered.pop(item.index, None)
                     self._settle(waiting)
                     self.tally.error(item.label, as_outcome(alone, item.label))

@@ -16,8 +16,8 @@ class DirectionOptions:
 
     file: str | Path = declare(
         REQUIRED, metavar="FILE", path=True,
-        help="A direction as it was published: .pt or .npy of InterFaceGAN's kind, or GANSpace's axes; or the name of a "
-        "known one, which is fetched: age, pose, rotation, smile or ganspace.",
+        help="A direction as it was published: .pt or .npy of InterFaceGAN's kind, or GANSpace's axes; or the name of "
+        "a known one, which is fetched: age, pose, rotation, smile or ganspace.",
     )  # fmt: skip
     model: str = declare(
         "auto", "--model", metavar="NAME", section=MODEL, path=True,

@@ -10,14 +10,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from real_run import Call, contents, pixels, write_photos
 from task_inputs import write_mask
 from tiny_zoo import GENERATOR, SIDE
 
+from pixel2style2pixel_cli.fitting.image2stylegan import Embedded, Embedding
 from pixel2style2pixel_cli.weights.latents import load_latents
 
 ROOT = Path(__file__).parents[2]
@@ -133,6 +136,27 @@ def test_lpips_that_is_not_installed_is_named(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_more_than_fits_into_memory_loses_nothing(real: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The allocation that fails is torch's own: a picture whose optimisation wants more than there is."""
+    write_photos(folder, ["a.png", "b.png", "c.png"])
+    run, calls = Embedding.run, []
+
+    def run_out(self: Embedding, *given: Any) -> Embedded:
+        calls.append(given)
+        if len(calls) == 2:
+            torch.empty(2**60, dtype=torch.uint8)
+        return run(self, *given)
+
+    monkeypatch.setattr(Embedding, "run", run_out)
+    line = ("embed", "a.png", "b.png", "c.png", *NEVER, "--steps", "2")
+    result = real(*line, "-q")
+    ((error, hint),) = result.problems
+    assert result.code == 5 and "ran out of memory with a single picture" in error and hint
+    assert set(contents(folder / "out")) == {"a.png"}
+    resumed = real(*line, "--skip-existing", "--json")
+    assert resumed.code == 0 and [row["status"] for row in resumed.rows[:-1]] == ["skipped", "ok", "ok"]
+
+
 def test_an_interrupt_keeps_the_best_code_and_says_so(real: Call, folder: Path) -> None:
     write_photos(folder, ["a.png", "b.png"])
     options = ("a.png", "b.png", *NEVER, "--steps", "100000", "--no-early-stop", "--save-latents")
