@@ -1,9 +1,11 @@
-"""The pictures of the documentation and of the models' pages, made again from held-out renders and one photograph.
+"""The pictures of the documentation and of the models' pages, made again from held-out renders and photographs.
 
-    python benchmarks/pictures.py --shard shard_015.npz --photo astronaut.png
+    python benchmarks/pictures.py --shard shard_015.npz --photo astronaut.png --photo grace_hopper.jpg
 
-Writes ``docs/pictures/*.webp``, ``models/mini-generator/samples.webp`` and ``models/mini-invert/inversions.webp``, each
-through its command, at the size that the bundled generator draws or, where a page needs several, at ``--tile``.
+The pages name the photographs: NASA's portrait of Eileen Collins as scikit-image carries it (``skimage.data``), and the
+US Navy's of Grace Hopper as matplotlib does (``matplotlib.cbook.get_sample_data``). Writes ``docs/pictures/*.webp``,
+``models/mini-generator/samples.webp`` and ``models/mini-invert/inversions.webp``, each through its command or
+method, at the size that the bundled generator draws or, where a page needs several, at ``--tile``.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ import torch
 from command import run_command, translate
 from heldout import Faces, read_faces
 from numpy.typing import NDArray
+from portraits import PAGES as PORTRAITS
+from portraits import Portraits
 from sheets import coloured, write_sheet
 
 from pixel2style2pixel_cli.engine.loading import load_generator
@@ -37,9 +41,10 @@ SHOWN = (0, 1, 4, 8, 14, 18, 20, 24, 30, 34, 36, 40)  # pictures of the shard, u
 class Pages:
     """Makes the pictures of each page; ``faces`` at the generator's size."""
 
-    def __init__(self, faces: Faces, photo: Path, folder: Path, tile: int) -> None:
-        self.faces, self.photo, self.folder, self.tile = faces, photo, folder, tile
+    def __init__(self, faces: Faces, photos: Sequence[Path], folder: Path, tile: int, steps: int) -> None:
+        self.faces, self.photo, self.folder, self.tile = faces, photos[0], folder, tile
         self.shown = [number for number in SHOWN if number < len(faces.pictures)]
+        self.portraits = Portraits(photos, [faces.pictures[i] for i in self.shown], folder, self.write, steps)
 
     def write(
         self, name: str, rows: Sequence[Sequence[Pixels]], captions: Sequence[str] = (), columns: int = 3
@@ -125,22 +130,40 @@ class Pages:
         self.write("models/mini-generator/samples", [[picture] for picture in drawn], columns=9)
 
 
-PAGES = ("frontalize", "inpaint", "superres", "toonify", "seg2face", "sketch2face", "mix", "invert", "samples")
+PAGES = (
+    "frontalize",
+    "inpaint",
+    "superres",
+    "toonify",
+    "seg2face",
+    "sketch2face",
+    "mix",
+    "invert",
+    "samples",
+    *PORTRAITS,
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shard", type=Path, required=True, help="a packed shard that nothing was trained on")
-    parser.add_argument("--photo", type=Path, required=True, help="the photograph of the page on inversion")
+    parser.add_argument(
+        "--photo",
+        type=Path,
+        required=True,
+        action="append",
+        help="a photograph; the first is also inverted; repeatable",
+    )
     parser.add_argument("--pages", default=",".join(PAGES), help="which, with commas between")
     parser.add_argument("--folder", type=Path, default=Path(), help="the project's, or a copy of its folders")
     parser.add_argument("--tile", type=int, default=128, help="side of a picture on the sheets")
+    parser.add_argument("--steps", type=int, default=100, help="of the optimisation of each photograph on its pages")
     options = parser.parse_args()
     torch.set_grad_enabled(False)
     size = choose_model("invert", "mini").generator.resolution
-    pages = Pages(read_faces(options.shard, 300, size=size), options.photo, options.folder, options.tile)
+    pages = Pages(read_faces(options.shard, 300, size=size), options.photo, options.folder, options.tile, options.steps)
     for name in options.pages.split(","):
-        make: Callable[[], None] = getattr(pages, name)
+        make: Callable[[], None] = getattr(pages.portraits if name in PORTRAITS else pages, name)
         make()
 
 
