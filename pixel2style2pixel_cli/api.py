@@ -23,7 +23,12 @@ from pixel2style2pixel_cli.options.models import (
 from pixel2style2pixel_cli.options.paste import PasteOptions
 from pixel2style2pixel_cli.options.signature import function_of
 from pixel2style2pixel_cli.options.task import FaceOptions, TaskOptions
-from pixel2style2pixel_cli.options.training import EncoderTrainingOptions, GeneratorTrainingOptions, TrainingOptions
+from pixel2style2pixel_cli.options.training import (
+    EncoderTrainingOptions,
+    GeneratorTrainingOptions,
+    PackOptions,
+    TrainingOptions,
+)
 from pixel2style2pixel_cli.options.tuning import TuneOptions
 from pixel2style2pixel_cli.options.validate import input_list, validate
 from pixel2style2pixel_cli.tasks.table import TASKS, TRAINED, options_of
@@ -273,18 +278,22 @@ def _train_generator(options: GeneratorTrainingOptions) -> dict[str, Any]:
 
 
 def _train_encoder(options: EncoderTrainingOptions) -> dict[str, Any]:
+    from pixel2style2pixel_cli.training.fit import Asked
     from pixel2style2pixel_cli.training.start import start_encoder
 
     if options.task not in TRAINED:
         raise UsageError(f"no training task {options.task!r}", f"tasks: {', '.join(TRAINED)}")
-    return start_encoder(
-        generator=options.generator,
+    told = _training(options)
+    asked = Asked(
+        task=options.task,
         kind=options_of(options.task).kind,
-        method=options.method,
-        teacher=options.teacher,
         preset=options.preset or _encoder_preset(options),
-        **_training(options),
+        overrides=told.pop("overrides"),
+        method=options.method,
+        partners=[Path(folder) for folder in options.partners or ()],
+        labels=options.labels,
     )
+    return start_encoder(generator=options.generator, asked=asked, teacher=options.teacher, **told)
 
 
 def _encoder_preset(options: EncoderTrainingOptions) -> str:
@@ -315,6 +324,29 @@ def _training(options: TrainingOptions) -> dict[str, Any]:
     }
 
 
+def _pack_data(options: PackOptions) -> dict[str, Any]:
+    from pixel2style2pixel_cli.training.pack import Packing, pack, partner_folders
+
+    return pack(
+        [Path(folder) for folder in options.data],
+        Path(options.out),
+        partners=partner_folders(
+            options.labels, labels=options.label_maps, sketch=options.sketches, frontal=options.frontal,
+            mask=options.masks, small=options.small,
+        ),
+        packing=Packing(size=options.size, crop=options.crop, shard=options.shard),
+        overwrite=options.overwrite,
+        on_event=options.on_event,
+    )  # fmt: skip
+
+
+pack_data = function_of(
+    "api.pack_data",
+    PackOptions,
+    _pack_data,
+    does="Pack pictures, and what belongs to them, into shards that training reads fast.",
+    by_place=("data", "out"),
+)
 train_generator = function_of(
     "api.train_generator",
     GeneratorTrainingOptions,

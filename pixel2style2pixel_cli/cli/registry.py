@@ -17,6 +17,7 @@ OTHERS = {
     "tune": "Tune the generator on pictures of one person, so that it draws them from their codes.",
     "show": "Show the recipe of a picture, or the contents of a latent or a weight file.",
     "train": "Train a generator, or an encoder for one.",
+    "data": "Pack pictures for training.",
     "models": "List, show, pull, import, blend, verify and remove models.",
 }
 # Commands that follow the name of a task: the module and the help of each. Without them a task takes its inputs.

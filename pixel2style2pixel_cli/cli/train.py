@@ -36,17 +36,18 @@ def _train(given: Given, kind: type[TrainingOptions], train: Callable[..., Mappi
     result = train(
         data, Path(out), start=None if start is None else Path(start), **values, on_event=given.output.on_event
     )  # fmt: skip
-    return _report(given.output, result)
+    code = 3 if given.values["check"] and (result.get("left_out") or result.get("unpaired")) else 0
+    _report(given.output, result, code)
+    return code
 
 
-def _report(output: Output, result: Mapping[str, Any]) -> int:
-    """The result of a training or of its check."""
+def _report(output: Output, result: Mapping[str, Any], code: int) -> None:
+    """The result of a training or of its check, which finds pictures that cannot be used."""
     output.close()
     if output.report.mode == "json":
-        output.json_line({"event": "train", "schema": SCHEMA, **result, "exit": 0})
+        output.json_line({"event": "train", "schema": SCHEMA, **result, "exit": code})
     elif output.report.mode == "human":
         output.record(result)
-    return 0
 
 
 def _of_the_table(declared: Declaration) -> Declaration:

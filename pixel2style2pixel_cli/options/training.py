@@ -1,4 +1,4 @@
-"""The options of the two trainings."""
+"""The options of the trainings, and of packing their data."""
 
 from __future__ import annotations
 
@@ -65,6 +65,54 @@ class GeneratorTrainingOptions(TrainingOptions):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
+class PackOptions:
+    """What packing is told: folders of pictures, folders of what belongs to them, and how they are packed."""
+
+    data: Sequence[str | Path] = declare(REQUIRED, metavar="DATA", help="Folders of pictures.")
+    out: str | Path = declare(
+        REQUIRED, "-o", "--out", metavar="FOLDER", section=DATA, path=True,
+        help="Folder of the shards; those that are there already are not made again.",
+    )  # fmt: skip
+    label_maps: Sequence[str | Path] | None = declare(
+        None, "--label-maps", metavar="DIR", section=DATA, path=True,
+        help="Folder of label maps, with the paths of the pictures; as all of these, one for each DATA.",
+    )  # fmt: skip
+    labels: str | None = declare(
+        None, "--labels", metavar="SCHEMA", section=DATA, default_means="celebamask-19",
+        help="What the numbers in the label maps mean: celebamask-19 or bisenet-19.",
+    )  # fmt: skip
+    sketches: Sequence[str | Path] | None = declare(
+        None, "--sketches", metavar="DIR", section=DATA, path=True, help="Folder of drawings of the pictures."
+    )
+    frontal: Sequence[str | Path] | None = declare(
+        None, "--frontal", metavar="DIR", section=DATA, path=True, help="Folder of the same faces from the front."
+    )
+    masks: Sequence[str | Path] | None = declare(
+        None, "--masks", metavar="DIR", section=DATA, path=True, help="Folder of masks, white where to fill in."
+    )
+    small: Sequence[str | Path] | None = declare(
+        None, "--small", metavar="DIR", section=DATA, path=True, help="Folder of the same faces, small or blurred."
+    )
+    size: int | None = declare(
+        None, "--size", metavar="N", section=DATA, minimum=8, maximum=4096, default_means="as they are",
+        help="Side that pictures are brought to, in pixels.",
+    )  # fmt: skip
+    crop: bool = declare(
+        False,
+        "--crop",
+        section=DATA,
+        help="Cut pictures that are not square to the square in their middle.",
+    )
+    shard: int = declare(
+        1000, "--shard", metavar="N", section=DATA, minimum=1, maximum=100_000, help="Pictures in a shard."
+    )
+    overwrite: bool = declare(
+        False, "--overwrite", section=DATA, help="Replace shards in the folder that were packed from other data."
+    )
+    on_event: OnEvent = ignore_event
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class EncoderTrainingOptions(TrainingOptions):
     """What the training of an encoder is told."""
 
@@ -76,6 +124,16 @@ class EncoderTrainingOptions(TrainingOptions):
     method: Literal["psp", "e4e", "cycle", "restyle"] | None = declare(
         None, "--method", metavar="METHOD", section=DATA, default_means="the preset's",
         help="How codes are found: psp; near W by e4e or cycle (Cycle Encoding); in passes by restyle.",
+    )  # fmt: skip
+    partners: Sequence[str | Path] | None = declare(
+        None, "--partners", metavar="DIR", section=DATA,
+        help="Folder of what the pictures are paired with, by the path below it without the suffix: label maps "
+        "(seg2face), drawings (sketch2face), frontal pictures (frontalize), masks (inpaint) or small pictures "
+        "(superres); one for each --data.",
+    )  # fmt: skip
+    labels: str | None = declare(
+        None, "--labels", metavar="SCHEMA", section=DATA, default_means="celebamask-19",
+        help="What the numbers in label maps of --partners mean: celebamask-19 or bisenet-19.",
     )  # fmt: skip
     teacher: str | None = declare(
         None, "--teacher", metavar="MODEL", section=DATA, path=True,

@@ -27,15 +27,17 @@ def write_generator_card(folder: Path, spec: GeneratorSpec) -> None:
     _write(_card(folder, "generator", spec))
 
 
-def write_encoder_card(folder: Path, config: EncoderTraining, generator: Path, lender: InstalledModel | None) -> None:
-    """The card of an encoder's run.
+def write_encoder_card(
+    folder: Path, config: EncoderTraining, generator: Path, lender: InstalledModel | None, *, task: str | None = None
+) -> None:
+    """The card of an encoder's run; without a ``task`` it does what encoders of such inputs do.
 
     A model of the zoo lends its generator by name. Any other ``generator`` is copied into the folder, which can then be
     moved, and the run it came from be deleted.
     """
     data = config.task
     turned = data.kind == "photo" and data.target != "photo"  # of photographs, what was learnt to draw says it
-    tasks = with_mixing("frontalize" if turned else INPUT_KINDS[data.kind].task)
+    tasks = with_mixing(task or ("frontalize" if turned else INPUT_KINDS[data.kind].task))
     header = read_weight_header(generator)
     card = replace(
         _card(folder, f"{_TITLES[data.method]}encoder for {tasks[0]}", header.generator_spec()),

@@ -24,12 +24,16 @@ FILE = "checkpoint.safetensors"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stamp:
-    """Which run a checkpoint belongs to and how far it was; seed and pictures are None in files that lack them."""
+    """Which run a checkpoint belongs to and how far it was; ``content`` is the fingerprint of its data.
+
+    Seed, pictures and content are None in files that lack them.
+    """
 
     step: int
     config: str
     seed: int | None = None
     pictures: int | None = None
+    content: str | None = None
 
 
 def save_checkpoint(
@@ -53,7 +57,7 @@ def save_checkpoint(
                 else:
                     scalars.setdefault(name, {})[f"{index}/{key}"] = value
     metadata = {"step": str(stamp.step), "config": stamp.config, "scalars": json.dumps(scalars, sort_keys=True)}
-    metadata["data"] = json.dumps({"seed": stamp.seed, "pictures": stamp.pictures})
+    metadata["data"] = json.dumps({"seed": stamp.seed, "pictures": stamp.pictures, "content": stamp.content})
     write_atomic(folder / FILE, save(tensors, metadata))
 
 

@@ -1,39 +1,37 @@
 """Training pictures: folders of images or packed shards, read in an order that depends on seed and step alone.
 
-A packed shard is an ``.npz`` with ``image_blob`` (encoded pictures one after the other) and ``image_off`` (their
-offsets, n + 1 numbers); ``z`` (n, Z) is the random vector each picture was rendered from, where there is one. Label
-maps lie in ``mask_blob`` and ``mask_off`` in the same way: one channel, CelebAMask-HQ classes; the same faces from the
-front in ``frontal_blob`` and ``frontal_off``, empty where there is none.
+A picture that cannot be read, or whose partner cannot, is left out, and the one before it takes its place: which one
+that is depends on the data alone, so that a resumed run sees the same pictures.
 """
 
 from __future__ import annotations
 
-import itertools
-import os
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pixel2style2pixel_cli.errors import InputError, UsageError, in_one_line
-from pixel2style2pixel_cli.files.image import looks_like_image, read_image
+from pixel2style2pixel_cli.errors import InputError, UsageError
+from pixel2style2pixel_cli.files.image import read_image
 from pixel2style2pixel_cli.files.pixels import to_float
-from pixel2style2pixel_cli.inputs.labels import decode_labels, mirror_labels, resize_labels
+from pixel2style2pixel_cli.inputs.labels import LabelSchema, mirror_labels, resize_labels
 from pixel2style2pixel_cli.inputs.photo import resize_photo
-from pixel2style2pixel_cli.training.log import LOG_FILE
+from pixel2style2pixel_cli.training.gather import PartnerFolders, gather
+from pixel2style2pixel_cli.training.partners import PARTNERS, PartnerKind, Pixels, read_label_map, square
+from pixel2style2pixel_cli.training.shards import Entry
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 # Label maps: not read; read where every picture has one; or asked for, and pictures without one left out.
 LabelUse = Literal["unused", "found", "required"]
-RUN_MARKS = frozenset({"checkpoint.safetensors", LOG_FILE})  # in every folder that a training has begun to fill
-DATA_HINT = "give a folder of pictures or of packed .npz shards"
+MOST_NAMED = 10  # pictures that cannot be read; the others are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,7 @@ class Batch:
 
     A mirrored picture has another vector than the one stored: ``paired`` (B,) is False there. ``labels`` (B, S, S),
     uint8, are the classes of the pixels, ``frontal`` (B, 3, S, S) the same faces from the front, where asked for.
+    ``given`` are the inputs of the encoder that the data hold, None for a picture without one.
     """
 
     image: Tensor
@@ -49,12 +48,26 @@ class Batch:
     paired: Tensor
     labels: Tensor | None = None
     frontal: Tensor | None = None
+    given: Sequence[Pixels | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Example:
+    """One picture as it was read, uint8, with what belongs to it."""
+
+    image: Pixels
+    z: NDArray[np.float32] | None
+    labels: Pixels | None
+    frontal: Pixels | None
+    given: Pixels | None
 
 
 class PictureSource:
     """All pictures below some paths, addressed by number.
 
     Where ``labels`` are required, those that have a label map; with ``frontal``, those that have a frontal picture.
+    ``given``: a kind of partner that is the encoder's input, and the side at which it is read; pictures may lack it.
+    ``partners`` are folders that hold partners of the pictures; then only pictures that have one are taken.
     Hidden files and folders are left out, and what training left behind: run folders, and ``out``, that of this run.
     """
 
@@ -65,136 +78,165 @@ class PictureSource:
         *,
         labels: LabelUse = "unused",
         frontal: bool = False,
+        given: tuple[PartnerKind, int] | None = None,
+        partners: PartnerFolders | None = None,
         out: Path | None = None,
     ) -> None:
-        self.size, self._turned = size, frontal
-        self._entries: list[_Entry] = []
-        for path in map(Path, paths):
-            if not path.exists():
-                raise UsageError(f"no training data at {path}", DATA_HINT)
-            for file in _files_below(path, out) if path.is_dir() else [path]:
-                if file.suffix == ".npz":
-                    self._entries += _read_shard(file)
-                elif looks_like_image(file):
-                    self._entries.append(_Entry(str(file), file, None))
-        if not self._entries:
-            raise UsageError(f"no pictures in {', '.join(map(str, paths))}", DATA_HINT)
+        self.size, self._turned, self._given = size, frontal, given
+        self._schema: LabelSchema | None = None if partners is None else partners.schema
+        found = gather([Path(path) for path in paths], out, () if partners is None else (partners,))
+        self._entries, self.unpaired = found.entries, found.unpaired
+        self._news = list(found.left_out)
+        self._broken: dict[int, str] = {}
+        where = ", ".join(map(str, paths))
         if labels == "required":
-            self._entries = [entry for entry in self._entries if entry.labels is not None]
-            if not self._entries:
-                raise UsageError(f"no label maps in {', '.join(map(str, paths))}", "give packed shards with mask_blob")
+            self._keep("labels", where)
         if frontal:
-            self._entries = [entry for entry in self._entries if entry.frontal is not None and len(entry.frontal)]
-            if not self._entries:
-                raise UsageError(
-                    f"no frontal pictures in {', '.join(map(str, paths))}", "give packed shards with frontal_blob"
-                )
-        self.labelled = labels != "unused" and all(entry.labels is not None for entry in self._entries)
+            self._keep("frontal", where)
+        self.labelled = labels != "unused" and all("labels" in entry.partners for entry in self._entries)
         lengths = {None if entry.z is None else len(entry.z) for entry in self._entries}
         # Length of the rendering vectors; None where a picture has none, or one of another length than the rest.
         self.z_dim = lengths.pop() if len(lengths) == 1 else None
 
+    def _keep(self, kind: PartnerKind, where: str) -> None:
+        """Leave out pictures without a partner of this kind."""
+        self._entries = [entry for entry in self._entries if kind in entry.partners]
+        if not self._entries:
+            row = PARTNERS[kind]
+            raise UsageError(
+                f"no {row.several} in {where}",
+                f"name the folder that holds them: --partners DIR; or give packed shards with {row.shard}_blob",
+            )
+
     def __len__(self) -> int:
         return len(self._entries)
 
-    def pixels(self, index: int) -> NDArray[np.uint8]:
-        """One picture, uint8 (S, S, 3)."""
-        return resize_photo(self._stored(index), self.size)
+    @property
+    def fingerprint(self) -> str:
+        """Tells data apart whose files have other names or lengths; the same wherever the folder lies."""
+        rows = [(e.key, _length(e.content), [(k, _length(c)) for k, c in e.partners.items()]) for e in self._entries]
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+    @property
+    def left_out(self) -> int:
+        """How many pictures could not be read so far."""
+        return len(self._broken)
+
+    def take_news(self) -> list[str]:
+        """What was left out since this was asked last, a sentence each."""
+        news, self._news = self._news, []
+        return news
+
+    def pixels(self, index: int) -> Pixels:
+        """One picture, uint8 (S, S, 3); InputError where it cannot be read."""
+        return resize_photo(self._stored(self._entries[index]), self.size)
 
     def stored_side(self, index: int) -> int:
         """The side of a picture as it is stored, which may be larger or smaller than what is read of it."""
-        return len(self._stored(index))
+        return len(self._stored(self._entries[index]))
 
-    def _stored(self, index: int) -> NDArray[np.uint8]:
-        entry = self._entries[index]
-        content = entry.content if isinstance(entry.content, Path) else entry.content.tobytes()
-        image = read_image(content, name=entry.name).pixels
-        height, width = image.shape[:2]
-        if height != width:
-            raise InputError(f"{entry.name} is {width}x{height}, training pictures are square", "align it first")
-        return image
+    def can_be_read(self, index: int) -> bool:
+        """Whether a picture and what belongs to it can be read; if not, the news say why."""
+        if index in self._broken:
+            return False
+        try:
+            self._read(index)
+        except InputError as error:
+            self._leave_out(index, error)
+            return False
+        return True
 
-    def frontal(self, index: int) -> NDArray[np.uint8]:
-        """The same face from the front, uint8 (S, S, 3)."""
-        entry = self._entries[index]
-        assert entry.frontal is not None  # the others were left out
-        return resize_photo(read_image(entry.frontal.tobytes(), name=entry.name).pixels, self.size)
+    def _stored(self, entry: Entry) -> Pixels:
+        return square(read_image(_bytes_of(entry.content), name=entry.name).pixels, entry.name)
 
-    def labels(self, index: int) -> NDArray[np.uint8]:
-        """The label map of a picture, uint8 (S, S)."""
-        entry = self._entries[index]
-        assert entry.labels is not None  # self.labelled, or the caller's mistake
-        return resize_labels(decode_labels(entry.labels.tobytes(), name=entry.name), self.size, name=entry.name)
+    def _partner(self, entry: Entry, kind: PartnerKind, size: int) -> Pixels:
+        content, row = entry.partners[kind], PARTNERS[kind]
+        name = str(content) if isinstance(content, Path) else f"{entry.name}: the {row.one}"
+        if kind == "labels" and isinstance(content, Path):
+            assert self._schema is not None  # files come from folders of partners
+            return resize_labels(read_label_map(content, name, self._schema), size, name=name)
+        return row.read(_bytes_of(content), name, size)
+
+    def _read(self, index: int) -> _Example:
+        entry, given = self._entries[index], None
+        if self._given is not None and self._given[0] in entry.partners:
+            given = self._partner(entry, *self._given)
+        return _Example(
+            image=self.pixels(index),
+            z=entry.z,
+            labels=self._partner(entry, "labels", self.size) if self.labelled else None,
+            frontal=self._partner(entry, "frontal", self.size) if self._turned else None,
+            given=given,
+        )
+
+    def _sound(self, index: int) -> _Example:
+        """A picture, or the nearest before it that can be read; after it where none before it can."""
+        for candidate in (*range(index, -1, -1), *range(index + 1, len(self))):
+            if candidate not in self._broken:
+                try:
+                    return self._read(candidate)
+                except InputError as error:
+                    self._leave_out(candidate, error)
+        raise UsageError(
+            f"none of the {len(self)} pictures can be used: {next(iter(self._broken.values()))}",
+            "correct them, or pack them with p2s2p data pack --crop",
+        )
+
+    def _leave_out(self, index: int, error: InputError) -> None:
+        if index in self._broken:
+            return
+        self._broken[index] = error.message
+        count = len(self._broken)
+        if count <= MOST_NAMED:
+            last = "; further ones are only counted" if count == MOST_NAMED else ""
+            self._news.append(f"left out, cannot be used: {error.message}{last}")
 
     def batch(self, indices: Sequence[int], flips: Sequence[bool]) -> Batch:
         """Several pictures as one batch, each mirrored where asked."""
         import torch
 
-        images = [self.pixels(i) for i in indices]
-        images = [image[:, ::-1] if flip else image for image, flip in zip(images, flips, strict=True)]
-        vectors = [z for z in (self._entries[i].z for i in indices) if z is not None]
-        z = None if self.z_dim is None else torch.from_numpy(np.stack(vectors))
-        labels = None
-        if self.labelled:
-            maps = [self.labels(i) for i in indices]
-            maps = [mirror_labels(m) if flip else m for m, flip in zip(maps, flips, strict=True)]
-            labels = torch.from_numpy(np.stack(maps))
-        frontal = None
-        if self._turned:
-            faces = [self.frontal(i) for i in indices]
-            frontal = to_float([face[:, ::-1] if flip else face for face, flip in zip(faces, flips, strict=True)])
-        return Batch(to_float(images), z, torch.tensor([not flip for flip in flips]), labels, frontal)
-
-
-def _files_below(folder: Path, out: Path | None) -> list[Path]:
-    """The files of a folder of data, sorted; UsageError where it is the run folder, or cannot be read."""
-    left_out = None if out is None else out.resolve()
-    if left_out is not None and (folder.resolve() == left_out or left_out in folder.resolve().parents):
-        raise UsageError(
-            f"{folder} is the run folder: its sample sheets would become data", "choose another --out, or other data"
+        rows = [(self._sound(index), flip) for index, flip in zip(indices, flips, strict=True)]
+        vectors = [row.z for row, _ in rows if row.z is not None]
+        labels = [mirror_labels(r.labels) if flip else r.labels for r, flip in rows if r.labels is not None]
+        frontal = [_mirrored(r.frontal, flip) for r, flip in rows if r.frontal is not None]
+        return Batch(
+            image=to_float([_mirrored(row.image, flip) for row, flip in rows]),
+            z=None if self.z_dim is None else torch.from_numpy(np.stack(vectors)),
+            paired=torch.tensor([not flip for flip in flips]),
+            labels=torch.from_numpy(np.stack(labels)) if labels else None,
+            frontal=to_float(frontal) if frontal else None,
+            given=None
+            if self._given is None
+            else [None if row.given is None else _mirrored(row.given, flip) for row, flip in rows],
         )
 
-    def refuse(error: OSError) -> None:
-        raise UsageError(f"{error.filename} cannot be read: {error.strerror}", DATA_HINT) from error
 
-    found: list[Path] = []
-    for place, folders, names in os.walk(folder, onerror=refuse):
-        here = Path(place)
-        if here != folder and (here.resolve() == left_out or not RUN_MARKS.isdisjoint(names)):
-            folders.clear()
-            continue
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [here / name for name in names if not name.startswith(".")]
-    return sorted(found)
+def _mirrored(pixels: Pixels, flip: bool) -> Pixels:
+    return np.ascontiguousarray(pixels[:, ::-1]) if flip else pixels
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One picture: what to call it, its file or its encoded bytes, and what a packed shard knows beside it."""
-
-    name: str
-    content: Path | NDArray[np.uint8]
-    z: NDArray[np.float32] | None
-    labels: NDArray[np.uint8] | None = None
-    frontal: NDArray[np.uint8] | None = None
+def _bytes_of(content: Path | NDArray[np.uint8]) -> Path | bytes:
+    return content if isinstance(content, Path) else content.tobytes()
 
 
-def _read_shard(path: Path) -> list[_Entry]:
+def _length(content: Path | NDArray[np.uint8]) -> int:
+    if not isinstance(content, Path):
+        return len(content)
     try:
-        with np.load(path, allow_pickle=False) as shard:
-            blob, offsets = shard["image_blob"], shard["image_off"]
-            count = len(offsets) - 1
-            vectors = shard["z"].astype(np.float32) if "z" in shard else [None] * count
-            labels = _slices(shard["mask_blob"], shard["mask_off"]) if "mask_off" in shard else [None] * count
-            turned = _slices(shard["frontal_blob"], shard["frontal_off"]) if "frontal_off" in shard else [None] * count
-            columns = (_slices(blob, offsets), vectors, labels, turned)
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise UsageError(f"{path} is not a packed shard of pictures: {in_one_line(error)}", DATA_HINT) from error
-    return [_Entry(f"{path} picture {i}", *parts) for i, parts in enumerate(zip(*columns, strict=True))]
+        return content.stat().st_size
+    except OSError:
+        return -1  # a link that leads nowhere, which reading will name
 
 
-def _slices(blob: NDArray[np.uint8], offsets: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
-    return [blob[first:last] for first, last in itertools.pairwise(offsets)]
+def require_enough(source: PictureSource, batch: int, held_out: int) -> None:
+    """Raise UsageError for fewer pictures than a batch takes."""
+    count = len(source)
+    if count - held_out >= batch:
+        return
+    spare = f"--set run.held_out={count - batch}" if count >= batch else f"--set run.held_out=0 --set run.batch={count}"
+    raise UsageError(
+        f"{count} pictures, {held_out} held out: not enough for a batch of {batch}", f"add pictures, or type {spare}"
+    )
 
 
 def training_batches(
@@ -204,12 +246,8 @@ def training_batches(
 
     Each epoch is a permutation drawn from the seed and the epoch's number, so a resumed run sees the same pictures.
     """
+    require_enough(source, batch, held_out)
     usable = len(source) - held_out
-    if usable < batch:
-        raise UsageError(
-            f"{len(source)} pictures, {held_out} held out: not enough for a batch of {batch}",
-            "add pictures, or set run.held_out or run.batch lower",
-        )
     per_epoch = usable // batch
 
     def load(step: int) -> Batch:

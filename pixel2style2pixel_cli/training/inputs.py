@@ -1,4 +1,4 @@
-"""What an encoder gets in training: the input of its task, made from the picture it learns to draw.
+"""What an encoder gets in training: the input of its task, given by the data or made from the picture to be drawn.
 
 Shape suffixes: B batch, C channels, H W height and width, S side of the encoder's input.
 """
@@ -14,6 +14,8 @@ from torch import Tensor
 from pixel2style2pixel_cli.files.pixels import to_uint8
 from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS, InputKind
 from pixel2style2pixel_cli.inputs.labels import resize_labels
+from pixel2style2pixel_cli.inputs.masked import blank
+from pixel2style2pixel_cli.inputs.photo import resize_photo
 from pixel2style2pixel_cli.training.augment import augment
 from pixel2style2pixel_cli.training.config import Augmentation
 from pixel2style2pixel_cli.training.data import Batch
@@ -22,7 +24,10 @@ Pixels = NDArray[np.uint8]
 
 
 def make_inputs(kind: InputKind, batch: Batch, size: int, strength: Augmentation) -> Tensor:
-    """The encoder's batch (B, C, S, S) for the pictures of a batch; random numbers follow torch's seed."""
+    """The encoder's batch (B, C, S, S) for the pictures of a batch; random numbers follow torch's seed.
+
+    What the data hold of the input is taken; what they lack is made of the picture.
+    """
     row = INPUT_KINDS[kind]
     if kind == "photo":
         return resized(augment(batch.image, strength), size)
@@ -35,9 +40,20 @@ def make_inputs(kind: InputKind, batch: Batch, size: int, strength: Augmentation
         raise TypeError(f"inputs of kind {kind} cannot be made of pictures")
     # Whole levels; half a level up, because the way back truncates.
     pictures = to_uint8(batch.image + 1 / 255)
-    made = row.batch([row.example(picture, size, rng) for picture in pictures])
+    given = batch.given or [None] * len(pictures)
+    made = row.batch(
+        [
+            row.example(picture, size, rng) if found is None else _as_input(kind, found, picture, size)
+            for picture, found in zip(pictures, given, strict=True)
+        ]
+    )
     # Photographs reach superres with the same faults as inversion.
     return augment(made, strength) if kind == "lowres" else made
+
+
+def _as_input(kind: InputKind, given: Pixels, picture: Pixels, size: int) -> Pixels:
+    """What the data hold for a picture, as the encoder takes it; a mask is laid over the picture."""
+    return blank(resize_photo(picture, size), given > 0) if kind == "masked" else given
 
 
 def show_inputs(inputs_BCHW: Tensor, kind: InputKind, size: int) -> Tensor:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pixel2style2pixel_cli.errors import OutputError
 from pixel2style2pixel_cli.files.atomic import write_atomic
 from pixel2style2pixel_cli.files.image import encode_image
 
@@ -33,8 +34,11 @@ class RunLog:
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line; ``seconds`` counts those of earlier parts of the run."""
         line = {"step": step, "seconds": round(time.perf_counter() - self._started, 2), **values}
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise OutputError(f"{self.path} could not be written: {error.strerror}", "free some space") from error
 
 
 def write_sheet(folder: Path, name: str, rows: Sequence[Row]) -> Path:

@@ -88,7 +88,7 @@ def run_training(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder} cannot be a run folder: {error.strerror}", "choose another --out") from error
-    wanted = Stamp(step=0, config=config_json, seed=seed, pictures=len(source))
+    wanted = Stamp(step=0, config=config_json, seed=seed, pictures=len(source), content=source.fingerprint)
     start = _resume(trainer, wanted, folder, resume, on_event)
     batches = training_batches(
         source, batch=config.batch, seed=seed, start=start, held_out=config.held_out, flip=config.flip
@@ -101,6 +101,7 @@ def run_training(
         torch.manual_seed(step_seed(seed, step))
         values = trainer.runtime.reduce(trainer.step(batch, step))
         done = step + 1
+        report_news(source, on_event)
         require_finite(values, done)
         last = done == config.steps or time.monotonic() >= until
         if trainer.runtime.main:
@@ -128,7 +129,19 @@ class _Records:
         self.preview = preview_batch(source, config.held_out)
 
     def write(self, done: int, values: Mapping[str, float], *, last: bool) -> None:
-        """Whatever is due after so many steps; all of it after the last one."""
+        """Whatever is due after so many steps; all of it after the last one.
+
+        OutputError where the disk is full or cannot be written to: the checkpoint before stays.
+        """
+        try:
+            self._write(done, values, last=last)
+        except OutputError as error:
+            kept = read_stamp(self.folder)
+            begin = "begins anew" if kept is None else f"goes on from step {kept.step}"
+            hint = f"free some space, or mend the disk, then type the same command: the run {begin}"
+            raise OutputError(error.message, hint) from error
+
+    def _write(self, done: int, values: Mapping[str, float], *, last: bool) -> None:
         trainer, config = self.trainer, self.config
         if done % config.log_every == 0 or last:
             self.log.write(done, values)
@@ -144,6 +157,7 @@ class _Records:
             trainer.export(self.folder / SNAPSHOTS / f"{done:07d}")
         if done % config.checkpoint_every == 0 or last:
             modules, optimisers, extra = trainer.modules(), trainer.optimisers(), trainer.extra()
+            require_finite(_spoilt(modules), done)
             stamp = replace(self.stamp, step=done)
             save_checkpoint(self.folder, stamp, modules=modules, optimisers=optimisers, extra=extra)
 
@@ -158,6 +172,12 @@ def require_finite(values: Mapping[str, float], step: int) -> None:
             "lower its rates (--set rates.NAME=VALUE) and train into another --out; --start RUNDIR begins with what "
             "this run has saved",
         )
+
+
+def _spoilt(modules: Mapping[str, nn.Module]) -> dict[str, float]:
+    """The networks with weights that are no numbers: a step may spoil them after its losses were found."""
+    sound = {n: all(bool(p.isfinite().all()) for p in module.parameters()) for n, module in modules.items()}
+    return {f"the weights of {name}": math.nan for name, fine in sound.items() if not fine}
 
 
 def _held_out(source: PictureSource, config: RunConfig) -> Iterable[Batch]:
@@ -203,7 +223,9 @@ def _resume(trainer: Trainer, wanted: Stamp, folder: Path, resume: bool, on_even
             f"{folder} already holds a run at step {found.step}", "choose another --out, or leave out --no-resume"
         )
     differences = differing_keys(found.config, wanted.config)
-    differences += [name for name in ("seed", "pictures") if getattr(found, name) not in (None, getattr(wanted, name))]
+    differences += ["seed"] if found.seed not in (None, wanted.seed) else []
+    if not differences:
+        _check_data(found, wanted, folder)
     if differences:
         raise UsageError(
             f"the run in {folder} has another {', '.join(differences)}", "choose another --out, or the same settings"
@@ -211,6 +233,26 @@ def _resume(trainer: Trainer, wanted: Stamp, folder: Path, resume: bool, on_even
     trainer.load_extra(load_checkpoint(folder, modules=trainer.modules(), optimisers=trainer.optimisers()))
     on_event(Notice(message=f"resuming {folder} at step {found.step}"))
     return found.step
+
+
+def _check_data(found: Stamp, wanted: Stamp, folder: Path) -> None:
+    """Raise UsageError where the data are others than those that a run began with."""
+    if found.pictures not in (None, wanted.pictures):
+        what = f"{found.pictures} pictures then, {wanted.pictures} now"
+    elif found.content not in (None, wanted.content):
+        what = "files have other names or lengths now"
+    else:
+        return
+    raise UsageError(
+        f"the data of the run in {folder} have changed: {what}",
+        f"give the data it began with, or type --start {folder} with another --out to go on from its networks",
+    )
+
+
+def report_news(source: PictureSource, on_event: OnEvent) -> None:
+    """Say which pictures were left out since the last time."""
+    for sentence in source.take_news():
+        on_event(Notice(message=sentence, level="warning"))
 
 
 def _summarise(values: Mapping[str, float]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -54,27 +55,51 @@ class _Meter:
             self.now -= storage.nbytes()
 
 
-def require_memory(trainer: Trainer, run: RunConfig, source: PictureSource) -> None:
-    """Raise DeviceError where a step of the run would take more memory than is free, and say which batch would fit.
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Bytes of a step: those of each picture, those beside them, and those that are free on the device."""
 
-    Steps of a copy of the trainer with a few pictures tell what each picture takes; the first step of a run is one of
-    those with all regularisers. Does nothing where the batch is as small as that, or nobody knows what is free.
+    each: float
+    fixed: float
+    free: int
+
+    def needed(self, batch: int) -> int:
+        """What a step with so many pictures takes, about."""
+        return int(self.fixed + batch * self.each)
+
+    @property
+    def fitting(self) -> int:
+        """The largest batch that fits, as the discriminator takes them; 0 where none does."""
+        return max(0, int((self.free - self.fixed) / self.each)) // GROUP * GROUP
+
+
+def estimate_memory(trainer: Trainer, source: PictureSource) -> Estimate | None:
+    """What steps of a copy of the trainer with a few pictures tell; the first step of a run has all regularisers.
+
+    None where nobody knows what is free, or the pictures are too few to tell.
     """
     free = free_bytes(trainer.device)
-    if free is None or run.batch <= GROUP or len(source) < 2 * PROBE:
-        return
+    if free is None or len(source) < 2 * PROBE:
+        return None
     small, large = (_kept_by_step(trainer, source, count) for count in (PROBE, 2 * PROBE))
     each = OVERHEAD * max(large - small, 1) / PROBE
     fixed = OVERHEAD * max(small - PROBE * (large - small) / PROBE, 0) + _weight_bytes(trainer)
-    needed = fixed + run.batch * each
-    if needed <= free:
+    return Estimate(each, fixed, free)
+
+
+def require_memory(trainer: Trainer, run: RunConfig, source: PictureSource) -> None:
+    """Raise DeviceError where a step of the run would take more memory than is free, and say which batch would fit.
+
+    Does nothing where the batch is as small as those that an estimate is made with.
+    """
+    estimate = estimate_memory(trainer, source) if run.batch > GROUP else None
+    if estimate is None or estimate.needed(run.batch) <= estimate.free:
         return
-    fitting = int((free - fixed) / each) // GROUP * GROUP
-    what = f"a step with {run.batch} pictures takes about {file_size(int(needed))}, and {file_size(free)} are free"
+    needed, free = file_size(estimate.needed(run.batch)), file_size(estimate.free)
     raise DeviceError(
-        what,
-        f"type --set run.batch={fitting}, or train on another device"
-        if fitting >= GROUP
+        f"a step with {run.batch} pictures takes about {needed}, and {free} are free",
+        f"type --set run.batch={estimate.fitting}, or train on another device"
+        if estimate.fitting
         else "train smaller networks, or on another device",
     )
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from pixel2style2pixel_cli.device import keep_freed_memory, peak_bytes, resolve_device
+from pixel2style2pixel_cli.device import resolve_device
 from pixel2style2pixel_cli.engine.loading import load_encoder, load_encoder_file, load_generator_file, locate_generator
 from pixel2style2pixel_cli.errors import P2S2PError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent
@@ -20,31 +18,24 @@ from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.training.auxiliary import NETWORKS, find_lite_trunk
 from pixel2style2pixel_cli.training.card import write_encoder_card, write_generator_card
+from pixel2style2pixel_cli.training.check import check_run
 from pixel2style2pixel_cli.training.checkpoint import FILE, load_module, module_names, read_stamp
-from pixel2style2pixel_cli.training.config import (
-    EncoderTraining,
-    RunConfig,
-    load_training,
-    preset_names,
-)
-from pixel2style2pixel_cli.training.data import LabelUse, PictureSource, preview_batch, training_batches
-from pixel2style2pixel_cli.training.encoder import EncoderTrainer, check_size
+from pixel2style2pixel_cli.training.config import EncoderTraining, RunConfig
+from pixel2style2pixel_cli.training.data import LabelUse, PictureSource
+from pixel2style2pixel_cli.training.encoder import EncoderTrainer
+from pixel2style2pixel_cli.training.fit import Asked, fit_to_data, fit_to_generator, fit_to_task, open_pictures
 from pixel2style2pixel_cli.training.generator import GeneratorTrainer
 from pixel2style2pixel_cli.training.grow import begin_joint, fill_trunk
 from pixel2style2pixel_cli.training.joint import JointTrainer
 from pixel2style2pixel_cli.training.joint_config import JointTraining, load_generator_training
 from pixel2style2pixel_cli.training.lock import hold_run
-from pixel2style2pixel_cli.training.log import write_sheet
-from pixel2style2pixel_cli.training.loop import Trainer, require_finite, run_training
+from pixel2style2pixel_cli.training.loop import Trainer, report_news, run_training
 from pixel2style2pixel_cli.training.memory import require_memory
-from pixel2style2pixel_cli.training.offsets import Method
 from pixel2style2pixel_cli.training.residual import ResidualTrainer
 from pixel2style2pixel_cli.training.tables import to_json
 from pixel2style2pixel_cli.weights.header import read_weight_header
 from pixel2style2pixel_cli.zoo.find import find_card
 from pixel2style2pixel_cli.zoo.resolve import resolve
-
-CHECK_STEPS = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +70,7 @@ def start_generator(
     chosen = resolve_device(device)
     if isinstance(config, JointTraining):
         source = PictureSource(data, config.generator.resolution, out=out)
+        config = fit_to_data(config, overrides, source, on_event)
         torch.manual_seed(seed)
         job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
         result = _run(_joint_trainer(config, chosen, job, start), config.run, to_json(config), job)
@@ -89,6 +81,7 @@ def start_generator(
     losses = config.losses
     labels: LabelUse = "required" if losses.detail else "found" if losses.cartoon else "unused"
     source = PictureSource(data, config.generator.resolution, labels=labels, out=out)
+    config = fit_to_data(config, overrides, source, on_event)
     uses_pairs = bool(losses.pair_latent or losses.pair_image or config.mapping)
     if uses_pairs and source.z_dim != config.generator.z_dim:
         raise UsageError(
@@ -117,11 +110,8 @@ def start_encoder(
     out: Path,
     *,
     generator: str,
-    kind: str,
-    method: Method | None = None,
+    asked: Asked,
     teacher: str | None,
-    preset: str,
-    overrides: Mapping[str, str],
     start: Path | None,
     device: str,
     seed: int,
@@ -131,26 +121,18 @@ def start_encoder(
     minutes: float | None = None,
 ) -> dict[str, Any]:
     """Train an encoder for a frozen generator, or check it; ``start`` is a run whose encoder it begins with."""
-    config = load_training(EncoderTraining, "encoder", preset, dict(overrides))
+    config = fit_to_task(asked, on_event)
     chosen = resolve_device(device)
     path, lender = locate_generator(generator)
     expect = None if lender is None else lender.generator
     frozen, digest = load_generator_file(path, torch.device("cpu"), torch.float32, expect=expect)
-    config = _fitted(config, preset, overrides, frozen, on_event)
-    _check_method(config, preset, method)
-    if config.task.kind != kind:
-        raise UsageError(f"{preset} is for inputs of kind {config.task.kind}, the task has {kind}", "set task.kind")
+    config = fit_to_generator(config, asked, frozen, on_event)
     if (teacher is None) == bool(config.losses.code):
         alone = "--teacher is given but losses.code is 0"
         what = "losses.code has a weight but --teacher is not given" if teacher is None else alone
         raise UsageError(what, "use both: --set losses.code=1 --teacher NAME, where NAME is an inversion model")
-    source = PictureSource(
-        data,
-        frozen.spec.resolution,
-        labels="required" if config.losses.detail or config.task.kind == "labels" else "unused",
-        frontal=config.task.target == "frontal",
-        out=out,
-    )
+    source = open_pictures(data, asked, config, frozen.spec.resolution, out)
+    config = fit_to_data(config, asked.overrides, source, on_event)
     wanted = {row.network for row in config.losses.of_pictures.values() if row.network is not None}
     networks = {name: NETWORKS[name]() for name in sorted(wanted)}
     pretrained = find_lite_trunk() if config.encoder.kind.startswith("lite") and start is None else None
@@ -169,24 +151,8 @@ def start_encoder(
     job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
     result = _run(trainer, config.run, to_json(config), job)
     if not check:
-        write_encoder_card(out, config, path, lender)
+        write_encoder_card(out, config, path, lender, task=asked.task)
     return result
-
-
-def _check_method(config: EncoderTraining, preset: str, method: Method | None) -> None:
-    """Raise UsageError where the preset is for another method than was asked for."""
-    found = config.task.method
-    if method not in (None, found):
-        raise UsageError(
-            f"{preset} is for the method {found}, --method says {method}",
-            f"leave out --method, or choose another --preset: {', '.join(_presets_of(method))}",
-        )
-
-
-def _presets_of(method: Method | None) -> list[str]:
-    """The presets of a method."""
-    names = preset_names("encoder")
-    return [name for name in names if load_training(EncoderTraining, "encoder", name, {}).task.method == method]
 
 
 def _announce_schedule(trainer: EncoderTrainer, on_event: OnEvent) -> None:
@@ -221,18 +187,6 @@ def _is_model(name: Path) -> bool:
         return False
 
 
-def _fitted(
-    config: EncoderTraining, preset: str, overrides: Mapping[str, str], generator: Generator, on_event: OnEvent
-) -> EncoderTraining:
-    """The configuration with an encoder of no larger pictures than are drawn, unless its size was asked for."""
-    size, drawn = config.encoder.input_size, generator.spec.resolution
-    if size > drawn and "encoder.input_size" not in overrides:
-        config = load_training(EncoderTraining, "encoder", preset, {**overrides, "encoder.input_size": str(drawn)})
-        on_event(Notice(message=f"the encoder takes {drawn} px as the generator draws, not the {size} px of {preset}"))
-    check_size(config, generator)
-    return config
-
-
 def _joint_trainer(config: JointTraining, device: torch.device, job: _Job, start: Path | None) -> JointTrainer:
     """Networks of a joint run before its first step; where the run is resumed, the checkpoint replaces them."""
     trainer = JointTrainer(config, find_lite_trunk(), device)
@@ -250,40 +204,18 @@ def _joint_trainer(config: JointTraining, device: torch.device, job: _Job, start
 
 
 def _run(trainer: Trainer, run: RunConfig, config: str, job: _Job) -> dict[str, Any]:
-    require_memory(trainer, run, job.source)
     if job.check:
-        parameters = {name: sum(p.numel() for p in module.parameters()) for name, module in trainer.modules().items()}
-        return {"pictures": len(job.source), "parameters": parameters, **_check(trainer, run, job)}
+        return check_run(trainer, run, job.source, job.out, seed=job.seed, on_event=job.on_event)
+    report_news(job.source, job.on_event)
+    require_memory(trainer, run, job.source)
     # Of several processes that train together the first one holds the folder for all.
     with hold_run(job.out) if trainer.runtime.main else contextlib.nullcontext():
         result = run_training(
             trainer, run, config, job.source, job.out, seed=job.seed, resume=job.resume, on_event=job.on_event,
             minutes=job.minutes,
         )  # fmt: skip
-    return {"step": result.step, **result.values, "files": [str(path) for path in result.files]}
-
-
-def _check(trainer: Trainer, run: RunConfig, job: _Job) -> dict[str, Any]:
-    """Read every picture once, make a few steps, draw eight pictures: what a whole run would take."""
-    keep_freed_memory()
-    source = job.source
-    for index in range(len(source)):
-        source.pixels(index)
-    batches = training_batches(source, batch=run.batch, seed=job.seed, start=0, held_out=run.held_out, flip=run.flip)
-    seconds = []
-    for step, batch in enumerate(islice(batches, CHECK_STEPS)):
-        started = time.perf_counter()
-        require_finite(trainer.step(batch, step), step + 1)
-        seconds.append(time.perf_counter() - started)
-    sheet = write_sheet(job.out, "check", trainer.samples(preview_batch(source, run.held_out)))
-    typical = sum(seconds[1:]) / len(seconds[1:])  # the first warms up
-    return {
-        "seconds_per_step": round(typical, 3),
-        "pictures_per_second": round(run.batch / typical, 1),
-        "hours": round(typical * run.steps / 3600, 1),
-        "peak_bytes": peak_bytes(trainer.device),
-        "sheet": str(sheet),
-    }
+    left_out = {"left_out": job.source.left_out} if job.source.left_out else {}
+    return {"step": result.step, **result.values, **left_out, "files": [str(path) for path in result.files]}
 
 
 def _find_teacher(name: str, generator: Generator) -> Encoder:

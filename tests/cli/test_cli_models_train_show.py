@@ -119,4 +119,5 @@ def test_train_encoder(p2s2p: Call, api: FakeApi) -> None:
     assert options == {
         "task": "invert", "generator": "mini-generator", "preset": None, "overrides": {}, "steps": None,
         "minutes": None, "start": None, "teacher": None, "device": "auto", "seed": 0, "resume": True, "check": False,
+        "method": None, "partners": None, "labels": None,
     }  # fmt: skip

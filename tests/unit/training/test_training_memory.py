@@ -19,10 +19,10 @@ from pixel2style2pixel_cli.training import memory
 from pixel2style2pixel_cli.training.config import EncoderTraining
 from pixel2style2pixel_cli.training.data import PictureSource
 from pixel2style2pixel_cli.training.encoder import EncoderTrainer
+from pixel2style2pixel_cli.training.fit import Asked, fit_to_generator
 from pixel2style2pixel_cli.training.generator import GeneratorTrainer
 from pixel2style2pixel_cli.training.joint_config import load_generator_training
 from pixel2style2pixel_cli.training.loop import Trainer
-from pixel2style2pixel_cli.training.start import _fitted
 
 TRAINERS: dict[str, Callable[[], Trainer]] = {
     "autoencoder": lambda: GeneratorTrainer(AUTOENCODER, CPU),
@@ -81,13 +81,15 @@ def test_an_encoder_takes_no_larger_pictures_than_are_drawn() -> None:
     drawn = GeneratorSpec(resolution=128, style_dim=8, z_dim=8, channel_multiplier=1 / 32, channel_max=8)
     generator, events = Generator(drawn), list[Event]()
     config = EncoderTraining(encoder=EncoderSpec(input_size=256))
-    fitted = _fitted(config, "psp-invert", {"run.batch": "3"}, generator, events.append)
-    assert (fitted.encoder.input_size, fitted.run.batch) == (128, 3)
+    asked = Asked(task="invert", kind="photo", preset="psp-invert", overrides={})
+    fitted = fit_to_generator(config, asked, generator, events.append)
+    assert fitted == dataclasses.replace(config, encoder=EncoderSpec(input_size=128))
     assert any(isinstance(event, Notice) and "128 px" in event.message for event in events)
+    set_so = dataclasses.replace(asked, overrides={"encoder.input_size": "256"})
     with pytest.raises(UsageError, match="the encoder takes 256 px, the generator draws 128 px"):
-        _fitted(config, "psp-invert", {"encoder.input_size": "256"}, generator, events.append)
+        fit_to_generator(config, set_so, generator, events.append)
     smaller = EncoderTraining(encoder=EncoderSpec(input_size=64))
-    assert _fitted(smaller, "psp-invert", {}, generator, events.append) is smaller
+    assert fit_to_generator(smaller, asked, generator, events.append) is smaller
 
 
 def test_the_judge_of_a_preset_follows_the_size_of_its_generator() -> None:

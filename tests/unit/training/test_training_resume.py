@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import itertools
 import json
 import math
@@ -17,7 +18,7 @@ import pytest
 import tiny_runs
 import torch
 from safetensors.torch import save_file
-from tiny_runs import ADVERSARIAL, AUTOENCODER, CPU, INVERSION, RUN, fresh, train, write_shard
+from tiny_runs import ADVERSARIAL, AUTOENCODER, CPU, INVERSION, RUN, SIDE, fresh, train, write_shard
 from torch import Tensor
 
 from pixel2style2pixel_cli.errors import DivergedError, IntegrityError, OutputError, UsageError
@@ -33,6 +34,7 @@ from pixel2style2pixel_cli.training.checkpoint import (
     save_checkpoint,
 )
 from pixel2style2pixel_cli.training.config import RunConfig
+from pixel2style2pixel_cli.training.data import PictureSource
 from pixel2style2pixel_cli.training.encoder import EncoderTrainer
 from pixel2style2pixel_cli.training.generator import GeneratorTrainer
 from pixel2style2pixel_cli.training.log import RunLog
@@ -137,8 +139,12 @@ def test_a_checkpoint_of_another_run_is_refused(discs: Path, tmp_path: Path) -> 
     with pytest.raises(UsageError, match="has another seed"):
         train(fresh(), AUTOENCODER, discs, tmp_path, seed=1)
     more = write_shard(tmp_path / "more.npz", 24)
-    with pytest.raises(UsageError, match="has another pictures"):
+    with pytest.raises(UsageError, match="have changed: 20 pictures then, 24 now") as caught:
         train(fresh(), AUTOENCODER, more, tmp_path)
+    assert f"--start {tmp_path}" in caught.value.hint
+    retouched = write_shard(tmp_path / "discs.npz", 20, seed=1)
+    with pytest.raises(UsageError, match="have changed: files have other names or lengths now"):
+        train(fresh(), AUTOENCODER, retouched, tmp_path)
     with pytest.raises(UsageError, match="already holds a run at step 6"):
         train(fresh(), AUTOENCODER, discs, tmp_path, resume=False)
     assert (tmp_path / FILE).read_bytes() == kept
@@ -158,6 +164,62 @@ def test_a_loss_that_is_no_number_stops_the_run(discs: Path, tmp_path: Path) -> 
     assert caught.value.exit_code == 3 and "--start" in caught.value.hint
     found = read_stamp(tmp_path)
     assert found is not None and found.step == 2
+
+
+def test_weights_that_are_no_numbers_are_not_kept(discs: Path, tmp_path: Path) -> None:
+    trainer = fresh()
+    step = trainer.step
+
+    def spoilt(batch: Any, number: int) -> dict[str, float]:
+        values = step(batch, number)
+        if number == 3:
+            with torch.no_grad():
+                next(iter(trainer.generator.parameters())).fill_(math.inf)
+        return values
+
+    trainer.step = spoilt  # type: ignore[method-assign]
+    with pytest.raises(DivergedError, match="diverged at step 4: the weights of generator"):
+        train(trainer, AUTOENCODER, discs, tmp_path)
+    found = read_stamp(tmp_path)
+    assert found is not None and found.step == 2
+
+
+@pytest.mark.parametrize("full", ["checkpoint.safetensors", "log.jsonl"])
+def test_a_full_disk_keeps_the_checkpoint_before(
+    full: str, discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, stopped = fresh(), fresh()
+    train(whole, AUTOENCODER, discs, tmp_path / "whole")
+    step, write, is_full = stopped.step, os.write, False
+    plain_open = Path.open
+
+    def watched(batch: Any, number: int) -> dict[str, float]:
+        nonlocal is_full
+        is_full = number >= 3
+        return step(batch, number)
+
+    def write_little(handle: int, data: Any) -> int:
+        if is_full and full.endswith(".safetensors"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(handle, data)
+
+    def open_full(path: Path, mode: str = "r", **options: Any) -> Any:
+        if is_full and path.name == full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return plain_open(path, mode, **options)
+
+    stopped.step = watched  # type: ignore[method-assign]
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", write_little)
+        patched.setattr(Path, "open", open_full)
+        with pytest.raises(OutputError, match=rf"(no space left|No space left).*|{full}") as caught:
+            train(stopped, AUTOENCODER, discs, tmp_path / "run")
+        assert full in caught.value.message and caught.value.hint.endswith("the run goes on from step 2")
+    assert not list((tmp_path / "run").glob("*.part"))
+    resumed = fresh(seed=5)
+    train(resumed, AUTOENCODER, discs, tmp_path / "run")
+    assert_same(resumed, whole)
+    assert trace(tmp_path / "run") == trace(tmp_path / "whole")
 
 
 def test_round_trip_of_weights_optimisers_and_stamp(tmp_path: Path) -> None:
@@ -240,7 +302,8 @@ def test_what_is_written_when(discs: Path, tmp_path: Path) -> None:
     assert trace(tmp_path)[1].keys() == {"step", "held_out/mse_w", "held_out/mse_w_plus", "held_out/mse_z"}
     assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == ["0000003.png", "0000005.png"]
     stamp = read_stamp(tmp_path)
-    assert stamp == Stamp(step=5, config=to_json(config), seed=0, pictures=20)
+    content = PictureSource([discs], SIDE).fingerprint
+    assert stamp == Stamp(step=5, config=to_json(config), seed=0, pictures=20, content=content)
     assert result.values.keys() == {"autoencode", "pair_latent"}
 
 

@@ -74,7 +74,8 @@ def test_check_says_what_a_run_would_take_and_leaves_a_run_alone(
     assert found["pictures"] == 20 and found["parameters"].keys() >= {"generator", "encoder"}
     assert found["seconds_per_step"] > 0 and found["pictures_per_second"] > 0
     assert found["hours"] == pytest.approx(found["seconds_per_step"], abs=0.06)
-    assert found["peak_bytes"] > 1e7
+    assert found["peak_bytes"] > 1e7 and (found["left_out"], found["unpaired"]) == (0, 0)
+    assert 0 < found["memory_needed"] < found["memory_free"] and found["largest_batch"] >= 4
     sheet = read_image(Path(found["sheet"]), name="sheet").pixels
     assert sheet.shape == (6 * SIDE, 8 * SIDE, 3)
     assert {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()} == before
@@ -97,11 +98,20 @@ def test_check_reads_every_picture(presets: dict[str, str], discs: Path, tmp_pat
     (tmp_path / "data").mkdir()
     write_shard(tmp_path / "data" / "a.npz", 12)
     (tmp_path / "data" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nand no more")
-    with pytest.raises(Exception, match=r"broken\.png"):
-        api.train_generator(
-            [tmp_path / "data"], tmp_path / "run", preset=presets["auto"], overrides={"losses.pair_latent": "0"},
-            device="cpu", check=True,
-        )  # fmt: skip
+    events: list[Event] = []
+    told: dict[str, Any] = {"preset": presets["auto"], "overrides": {"losses.pair_latent": "0"}, "device": "cpu"}
+    found = api.train_generator([tmp_path / "data"], tmp_path / "run", check=True, on_event=events.append, **told)
+    assert (found["pictures"], found["left_out"], found["unpaired"]) == (13, 1, 0)
+    assert sum("broken.png" in event.message for event in events if isinstance(event, Notice)) == 1
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["samples"]
+    done = api.train_generator([tmp_path / "data"], tmp_path / "run", steps=6, **told)
+    assert done["step"] == 6 and done["left_out"] == 1, "the run goes on without it"
+    (tmp_path / "data" / "a.npz").unlink()
+    write_shard(tmp_path / "data" / "b.npz", 3)
+    for number in range(9):
+        (tmp_path / "data" / f"{number}.png").write_bytes(b"no picture")
+    with pytest.raises(UsageError, match="3 of 13 pictures can be used: not enough for a batch of 4"):
+        api.train_generator([tmp_path / "data"], tmp_path / "other", check=True, **told)
 
 
 def test_the_next_stage_starts_from_averaged_weights(tmp_path: Path) -> None:
