@@ -79,7 +79,13 @@ def load_command(name: str) -> Any:
     for spec in specs_of(name):
         if name not in INNER or spec.name == name:
             add_command(made, spec)
+            if spec.name != name:  # Typer takes a group of one command for that command, unless it has a callback
+                made.callback()(_nothing)
     return get_command(made)
+
+
+def _nothing() -> None:
+    """A group by itself does nothing."""
 
 
 def run_program(arguments: Sequence[str], started: float) -> int:
