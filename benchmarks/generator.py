@@ -19,14 +19,14 @@ import dlib
 import numpy as np
 import torch
 from command import record_head, write_record
-from fidelity import code_spread, frechet, lite2_features, precision_recall, separability
-from identity import Descriptor
 from measures import mse
 from numpy.typing import NDArray
 from sides import SIDE, all_reduced, own_side, spectrum
 
 from pixel2style2pixel_cli.device import keep_freed_memory
 from pixel2style2pixel_cli.engine.loading import load_encoder_file, load_generator_file, load_model
+from pixel2style2pixel_cli.evaluation.judges import Descriptor, Lite2
+from pixel2style2pixel_cli.evaluation.sets import Points, frechet, precision_recall, separability
 from pixel2style2pixel_cli.files.image import encode_image
 from pixel2style2pixel_cli.files.pixels import to_float, to_uint8
 from pixel2style2pixel_cli.files.sheet import sheet_image
@@ -136,7 +136,8 @@ def measure_samples(pictures: list[Pixels], drawn: list[Pixels]) -> dict[str, An
         "spread_of_pictures": float(real.std(dim=0).mean()),
         "faces_found": sum(bool(detector(p, 1)) for p in drawn) / len(drawn),
     }
-    judges = {"lite2": (lite2_features(pictures), lite2_features(drawn))}
+    lite2 = Lite2()
+    judges = {"lite2": (lite2(pictures), lite2(drawn))}
     judges["dlib"] = described(list(zip(pictures, drawn, strict=True)))
     for name, (a, b) in judges.items():
         record[name] = {"frechet": frechet(a, b), **precision_recall(a, b)}
@@ -211,6 +212,19 @@ def measure_codes(network: Network, pictures: list[Pixels]) -> dict[str, Any]:
         ]
         encoded = torch.cat([network.encoder(x).mean(dim=1) for x in inputs]).double().numpy()
     return code_spread(mapped, encoded)
+
+
+def code_spread(mapped: Points, encoded: Points) -> dict[str, Any]:
+    """Variance of mapped codes along the main directions of encoded ones, as shares of these; rows are codes in W."""
+    values, vectors = np.linalg.eigh(np.cov(encoded, rowvar=False))
+    order = np.argsort(values)[::-1][:32]
+    along = np.cov(mapped, rowvar=False)
+    shares = [float(vectors[:, i] @ along @ vectors[:, i] / values[i]) for i in order]
+    return {
+        "variance_ratio": float(np.trace(along) / values.sum()),
+        "first_8_directions": float(np.mean(shares[:8])),
+        "directions_9_to_32": float(np.mean(shares[8:])),
+    }
 
 
 if __name__ == "__main__":

@@ -1,62 +1,14 @@
-"""dlib's opinion on faces in aligned pictures: where the points lie, and who it is."""
+"""How often dlib calls the faces of two pictures one person, beside pairs of different people."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import dlib
 import numpy as np
 from numpy.typing import NDArray
 
-from pixel2style2pixel_cli.zoo.landmarks import find_landmarks
-
-Pixels = NDArray[np.uint8]
-SAME_PERSON = 0.6  # the distance under which dlib's descriptor calls two faces one person
-DESCRIPTOR = "dlib_face_recognition_resnet_model_v1.dat"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Known:
-    """The best face of a picture: its 68 points (x, y) and dlib's 128 numbers."""
-
-    points: NDArray[np.float64]
-    descriptor: NDArray[np.float64]
-
-
-class Descriptor:
-    """The best face of a picture, or None where dlib finds none; a picture seen before costs nothing."""
-
-    def __init__(self) -> None:
-        files = importlib.metadata.files("face_recognition_models") or []
-        weights = next(str(f.locate()) for f in files if f.name == DESCRIPTOR)
-        self.detector = dlib.get_frontal_face_detector()
-        self.points = dlib.shape_predictor(str(find_landmarks()))
-        self.network = dlib.face_recognition_model_v1(weights)
-        self._seen: dict[bytes, Known | None] = {}
-
-    def look(self, picture: Pixels) -> Known | None:
-        """Points and descriptor."""
-        key = hashlib.sha256(picture.tobytes() + str(picture.shape).encode()).digest()
-        if key not in self._seen:
-            self._seen[key] = self._look(np.ascontiguousarray(picture))
-        return self._seen[key]
-
-    def __call__(self, picture: Pixels) -> NDArray[np.float64] | None:
-        """The descriptor alone."""
-        known = self.look(picture)
-        return None if known is None else known.descriptor
-
-    def _look(self, picture: Pixels) -> Known | None:
-        boxes, scores, _ = self.detector.run(picture, 1, 0.0)
-        if not boxes:
-            return None
-        shape = self.points(picture, boxes[int(np.argmax(scores))])
-        points = np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64)
-        return Known(points, np.array(self.network.compute_face_descriptor(picture, shape)))
+from pixel2style2pixel_cli.evaluation.judges import SAME_PERSON, Descriptor, Pixels
 
 
 def distances(describe: Descriptor, firsts: Sequence[Pixels], seconds: Sequence[Pixels]) -> NDArray[np.float64]:

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from pixel2style2pixel_cli.evaluation import pictures
+from pixel2style2pixel_cli.evaluation.pictures import squared_errors
 from pixel2style2pixel_cli.files.pixels import to_float
 from pixel2style2pixel_cli.inputs.labels import CELEBAMASK
 from pixel2style2pixel_cli.inputs.photo import resize_photo
@@ -21,17 +23,12 @@ INK = 0.35  # how dark a pixel of a drawing must be to count as a line, 1 being 
 
 def mse(a: Sequence[Pixels], b: Sequence[Pixels]) -> float:
     """Mean squared error on [-1, 1], averaged over pictures; those of ``a`` are brought to the size of ``b``'s."""
-    return float(errors(a, b).mean())
-
-
-def errors(a: Sequence[Pixels], b: Sequence[Pixels]) -> NDArray[np.float64]:
-    """Mean squared error on [-1, 1] of each pair."""
-    return np.array([float(wrong.mean()) for wrong in _wrong(a, b)])
+    return float(squared_errors(a, b).mean())
 
 
 def psnr(a: Sequence[Pixels], b: Sequence[Pixels]) -> float:
     """Peak signal-to-noise ratio in decibels, averaged over pictures."""
-    return float(np.mean(10 * np.log10(4 / np.maximum(errors(a, b), 1e-10))))
+    return float(pictures.psnr(a, b).mean())
 
 
 def masked_mse(a: Sequence[Pixels], b: Sequence[Pixels], masks: Sequence[NDArray[np.bool_]]) -> float:

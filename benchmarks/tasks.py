@@ -20,12 +20,12 @@ from typing import Any
 
 from command import record_head, write_record
 from heldout import Unavailable, read_faces
-from identity import Descriptor
 from parser import Parser, train_parser
 from sheets import write_sheet
 from sides import SIDE
 from translations import MEASURES, Bench
 
+from pixel2style2pixel_cli.evaluation.judges import Descriptor
 from pixel2style2pixel_cli.zoo.choose import choose_model
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from command import Translated, translate
 from heldout import Faces, Unavailable, frontal_renders
-from identity import SAME_PERSON, Descriptor, distances, shares
+from identity import distances, shares
 from measures import label_agreement, line_agreement, masked_mse, mse, partner, psnr, spread
 from numpy.typing import NDArray
 from parser import Parser
@@ -26,6 +26,7 @@ from sheets import coloured
 from sides import all_reduced, inner_mask, reduced
 from yaw import YawEstimator
 
+from pixel2style2pixel_cli.evaluation.judges import SAME_PERSON, Descriptor
 from pixel2style2pixel_cli.inputs.labels import resize_labels
 
 Pixels = NDArray[np.uint8]

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from identity import Descriptor
 from numpy.typing import NDArray
+
+from pixel2style2pixel_cli.evaluation.judges import Descriptor
 
 Pixels = NDArray[np.uint8]
 RIDGE = 1.0

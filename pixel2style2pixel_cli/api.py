@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pixel2style2pixel_cli.errors import InputError, UsageError
 from pixel2style2pixel_cli.events import ImageDone, OnEvent, Progress, Summary, ignore_event
 from pixel2style2pixel_cli.options.directions import DirectionOptions
+from pixel2style2pixel_cli.options.evaluation import EvaluationOptions
 from pixel2style2pixel_cli.options.learning import LearnOptions
 from pixel2style2pixel_cli.options.models import (
     BlendOptions,
@@ -132,6 +133,21 @@ paste = function_of(
     _paste,
     does="Put results back into the photographs that they were made from; returns the counts of the run.",
     by_place=("result", "photo"),
+)
+
+
+def _evaluate(options: EvaluationOptions) -> dict[str, Any]:
+    from pixel2style2pixel_cli.jobs.evaluate import evaluate_files
+
+    return evaluate_files(options)
+
+
+evaluate = function_of(
+    "api.evaluate",
+    EvaluationOptions,
+    _evaluate,
+    does="Measure how near results are to their targets; returns the report.",
+    by_place=("results", "targets"),
 )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 OTHERS = {
     "paste": "Put results back into the photographs that they were made from.",
     "tune": "Tune the generator on pictures of one person, so that it draws them from their codes.",
+    "evaluate": "Measure how near results are to their targets: error, likeness, identity, detail.",
     "show": "Show the recipe of a picture, or the contents of a latent or a weight file.",
     "train": "Train a generator, or an encoder for one.",
     "data": "Pack pictures for training.",

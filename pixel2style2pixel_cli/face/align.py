@@ -62,12 +62,33 @@ def align_face(
     pSp and e4e were trained, and otherwise four times the output, as FFHQ was made: sampling a large face at 128
     directly would alias.
     """
+    if transform_size is None:
+        transform_size = output_size if output_size == 256 else 4 * output_size
+    quad = face_quad(np.asarray(points, dtype=np.float64))
+    return crop_quad(image, quad, output_size=output_size, transform_size=transform_size)
+
+
+def crop_again(image: NDArray[np.uint8], matrix: Matrix, *, crop_size: int, output_size: int) -> NDArray[np.uint8]:
+    """The part of a photograph, uint8 (H, W, 3), that a recipe names: its matrix leads to a crop of ``crop_size``.
+
+    Returns uint8 (output_size, output_size, 3). Raises InputError where the matrix does not lead back.
+    """
+    low, high = -0.5, crop_size - 0.5
+    corners = np.array([(low, low, 1), (low, high, 1), (high, high, 1), (high, low, 1)])
+    try:
+        quad = (corners @ np.linalg.inv(np.asarray(matrix, dtype=np.float64)).T)[:, :2]
+    except np.linalg.LinAlgError as error:
+        raise InputError("the recipe names no part of a photograph", "name the result itself") from error
+    return crop_quad(image, quad, output_size=output_size, transform_size=4 * output_size).crop
+
+
+def crop_quad(
+    image: NDArray[np.uint8], photo_quad: NDArray[np.float64], *, output_size: int, transform_size: int
+) -> AlignedFace:
+    """The square crop between four corners (4, 2), as FFHQ was cut: shrunk first, mirrored beyond the borders."""
     check_shape(image, (None, None, 3), "photograph")
     if output_size < 1:
         raise ShapeError(f"crop size is {output_size}, expected at least 1", "use 64 or more")
-    if transform_size is None:
-        transform_size = output_size if output_size == 256 else 4 * output_size
-    photo_quad = face_quad(np.asarray(points, dtype=np.float64))
     quad = photo_quad.copy()
     qsize = math.hypot(*(quad[3] - quad[0]))
     picture = Image.fromarray(np.ascontiguousarray(image))

@@ -78,7 +78,7 @@ def paste_results(options: PasteOptions) -> Summary:
     target = choose_target(None if options.out is None else str(options.out), "paste", options.format)
     run = _PasteRun(options, target)
     expansion = _expand(options, target)
-    results = list(run.understood(_without_companions(expansion)))
+    results = list(run.understood(without_companions(expansion)))
     jobs = _plan(results, options, target)
     run.total = len(results) + run.counts["failed"]
     if target.kind != "stdout" and not options.dry_run:
@@ -103,7 +103,7 @@ def _expand(options: PasteOptions, target: Target) -> Expansion:
     )
 
 
-def _without_companions(expansion: Expansion) -> list[Source]:
+def without_companions(expansion: Expansion) -> list[Source]:
     """Results without the comparisons and crops that lie beside them, which are counted as ignored."""
     paths = {os.path.splitext(source.path)[0] for source in expansion.sources if source.path is not None}  # noqa: PTH122
     kept = []

@@ -1,0 +1,161 @@
+"""Takes pairs of pictures one after the other and keeps what a report needs of them, not the pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pixel2style2pixel_cli.errors import MissingError
+from pixel2style2pixel_cli.evaluation.intervals import interval
+from pixel2style2pixel_cli.evaluation.judges import SAME_PERSON, Descriptor, Lite2
+from pixel2style2pixel_cli.evaluation.pictures import ms_ssim, psnr, squared_errors
+from pixel2style2pixel_cli.evaluation.sets import NEIGHBOURS, frechet, precision_recall, separability
+from pixel2style2pixel_cli.files.pixels import to_float
+from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss, load_perceptual
+from pixel2style2pixel_cli.losses.spectrum import CYCLES, spectral_power
+from pixel2style2pixel_cli.zoo.auxiliary import ALEXNET, auxiliary_file
+
+Pixels = NDArray[np.uint8]
+Points = NDArray[np.float64]
+J = TypeVar("J")
+
+# Fewer pairs than this say nothing about a set.
+LEAST_SET = NEIGHBOURS + 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mean:
+    """The mean of a measure over ``count`` pairs, with its 95 % bootstrap interval; not a number where none had it."""
+
+    mean: float
+    low: float
+    high: float
+    count: int
+
+
+@dataclass(kw_only=True, slots=True)
+class Judges:
+    """The networks that judge, None where they are not installed, and why, by the name of the measure."""
+
+    faces: Descriptor | None
+    lite2: Lite2 | None
+    lpips: PerceptualLoss | None
+    missing: dict[str, str]
+
+    @classmethod
+    def installed(cls) -> Judges:
+        """Those of this machine."""
+        missing: dict[str, str] = {}
+
+        def found(name: str, make: Callable[[], J]) -> J | None:
+            try:
+                return make()
+            except MissingError as error:
+                missing[name] = error.message
+                return None
+
+        return cls(
+            faces=found("identity", Descriptor),
+            lite2=found("lite2", Lite2),
+            lpips=found("lpips", lambda: load_perceptual(auxiliary_file(ALEXNET))),
+            missing=missing,
+        )
+
+
+@dataclass(slots=True)
+class Collected:
+    """What was seen so far; ``add`` takes one pair, ``report`` says what comes of all."""
+
+    judges: Judges
+    seed: int = 0
+    size: int | None = None
+    rows: dict[str, list[float]] = field(default_factory=dict)
+    _faces: list[tuple[Points | None, Points | None]] = field(default_factory=list)
+    _seen: list[tuple[Points, Points]] = field(default_factory=list)
+    _power: list[torch.Tensor] = field(default_factory=list)
+    _sides: set[int] = field(default_factory=set)
+
+    def add(self, drawn: Pixels, target: Pixels) -> dict[str, float]:
+        """Measure one pair of one size, uint8 (S, S, 3); returns its figures."""
+        pair: dict[str, float] = {
+            "mse": float(squared_errors([drawn], [target])[0]),
+            "psnr": float(psnr([drawn], [target])[0]),
+            "ms_ssim": float(ms_ssim([drawn], [target])[0]),
+        }
+        both = to_float([drawn, target])
+        if self.judges.lpips is not None:
+            with torch.no_grad():
+                pair["lpips"] = float(self.judges.lpips(both[:1], both[1:]))
+        if self.judges.faces is not None:
+            faces = (self.judges.faces(drawn), self.judges.faces(target))
+            self._faces.append(faces)
+            if faces[0] is not None and faces[1] is not None:
+                pair["identity_distance"] = float(np.linalg.norm(faces[0] - faces[1]))
+        if self.judges.lite2 is not None:
+            features = self.judges.lite2([drawn, target])
+            self._seen.append((features[0], features[1]))
+        side = drawn.shape[0]
+        self._sides.add(side)
+        cycles = [count for count in CYCLES if count + 1 < side / 2]
+        self._power.append(torch.stack([spectral_power(image[None], cycles) for image in both]))
+        for name, value in pair.items():
+            self.rows.setdefault(name, []).append(value)
+        return pair
+
+    def means(self) -> dict[str, Mean]:
+        """The measures of pairs."""
+        found = {}
+        for name, values in self.rows.items():
+            low, high = interval(np.array(values), self.seed)
+            found[name] = Mean(mean=float(np.mean(values)), low=low, high=high, count=len(values))
+        return found
+
+    def sets(self) -> dict[str, Any]:
+        """The measures of the results as a set, beside the targets: what can be said of so many pairs."""
+        found: dict[str, Any] = {}
+        if len(self._sides) == 1 and self._power:
+            drawn, target = torch.stack(self._power).mean(dim=0)
+            ratios = (drawn / target.clamp_min(1e-12)).tolist()
+            found["spectrum_ratio"] = {str(c): r for c, r in zip(CYCLES, ratios, strict=False)}
+        if self._faces:
+            found["faces"] = self._identity()
+        if len(self._seen) >= LEAST_SET:
+            results, targets = (np.stack(part) for part in zip(*self._seen, strict=True))
+            found["lite2"] = {"frechet": frechet(targets, results), **precision_recall(targets, results)}
+        return found
+
+    def _identity(self) -> dict[str, Any]:
+        count = len(self._faces)
+        both = [(a, b) for a, b in self._faces if a is not None and b is not None]
+        found: dict[str, Any] = {
+            "found_in_results": sum(a is not None for a, _ in self._faces) / count,
+            "found_in_targets": sum(b is not None for _, b in self._faces) / count,
+        }
+        if both:
+            own = np.array([np.linalg.norm(a - b) for a, b in both])
+            found["under_0.6"] = float((own < SAME_PERSON).mean())
+        if len(both) >= LEAST_SET:
+            results, targets = (np.stack(part) for part in zip(*both, strict=True))
+            found |= separability(targets, results)
+            found |= {"frechet": frechet(targets, results), **precision_recall(targets, results)}
+        return found
+
+
+def rounded(value: Any) -> Any:
+    """Numbers to six significant digits, through dictionaries; what is not finite becomes None, as JSON has it."""
+    if isinstance(value, dict):
+        return {key: rounded(inner) for key, inner in value.items()}
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value
+
+
+def side_of(shapes: Sequence[tuple[int, ...]], size: int | None) -> int:
+    """The side at which pictures are compared: the one asked for, or that of the smallest."""
+    return size or min(min(shape[:2]) for shape in shapes)

