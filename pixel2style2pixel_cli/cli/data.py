@@ -23,7 +23,7 @@ def pack(given: Given) -> int:
     output = given.output
     told = {declared.name: given.values[declared.name] for declared in declarations_of(PackOptions)}
     output.report = replace(output.report, target=told["out"])
-    result = api.pack_data(**told, on_event=output.on_event)
+    result = api.pack_data(told.pop("data"), told.pop("out"), **told, on_event=output.on_event)
     code = 3 if result["left_out"] or result["unpaired"] else 0
     output.close()
     if output.report.mode == "json":

@@ -345,7 +345,10 @@ def read_table(kind: Literal["generator", "encoder"], name: str, overrides: dict
     known = preset_names(kind)
     source = Path(name) if name.endswith(".toml") else _presets(kind) / f"{name}.toml"
     if not source.is_file():
-        raise UsageError(f"no preset or configuration file {name}", f"presets: {', '.join(known)}; or a .toml file")
+        other: Literal["generator", "encoder"] = "encoder" if kind == "generator" else "generator"
+        elsewhere = f"{name} is a preset of train {other}, not of train {kind}"
+        what = elsewhere if name in preset_names(other) else f"no preset or configuration file {name}"
+        raise UsageError(what, f"presets: {', '.join(known)}; or a .toml file")
     try:
         if isinstance(source, Path) and source.stat().st_size > LARGEST_FILE:
             raise UsageError(f"{name} is larger than any file of settings", f"presets: {', '.join(known)}")

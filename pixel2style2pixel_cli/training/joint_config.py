@@ -198,12 +198,26 @@ class JointTraining:
             )
 
 
+def _follow_size(table: dict[str, Any], overrides: dict[str, str]) -> None:
+    """Where the size of a preset's generator is set, its judge gets that size, and its encoder reads no larger ones.
+
+    A size that is set itself stays.
+    """
+    drawn = table.get("generator")
+    size = drawn.get("resolution") if isinstance(drawn, dict) else None
+    if "generator.resolution" not in overrides or not isinstance(size, int):
+        return
+    judge, reader = table.get("discriminator"), table.get("encoder")
+    if isinstance(judge, dict) and "discriminator.resolution" not in overrides:
+        judge["resolution"] = size
+    read = reader.get("input_size") if isinstance(reader, dict) else None
+    if isinstance(reader, dict) and isinstance(read, int) and "encoder.input_size" not in overrides:
+        reader["input_size"] = min(read, size)
+
+
 def load_generator_training(name: str, overrides: dict[str, str]) -> GeneratorTraining | JointTraining:
     """The configuration of a preset or TOML file of ``train generator``; one with a [joint] section is a joint run."""
     table: dict[str, Any] = read_table("generator", name, overrides)
-    judge, drawn = table.get("discriminator"), table.get("generator")
-    if isinstance(judge, dict) and isinstance(drawn, dict) and "discriminator.resolution" not in overrides:
-        # the size of a preset's judge follows that of its generator
-        judge |= {"resolution": drawn["resolution"]} if "generator.resolution" in overrides else {}
+    _follow_size(table, overrides)
     cls: type[GeneratorTraining | JointTraining] = JointTraining if "joint" in table else GeneratorTraining
     return from_table(cls, table)

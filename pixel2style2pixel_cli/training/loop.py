@@ -148,8 +148,9 @@ class _Records:
             self.on_event(Progress(done=done, total=config.steps, label=_summarise(values)))
         if config.held_out and (done % config.validate_every == 0 or last):
             validation = trainer.validate(_held_out(self.source, config))
-            self.log.write(done, {f"held_out/{k}": v for k, v in validation.items()})
-            self.on_event(Notice(message=f"step {done}, held out: {_summarise(validation)}"))
+            if validation:  # the adversarial game alone has nothing to compare
+                self.log.write(done, {f"held_out/{k}": v for k, v in validation.items()})
+                self.on_event(Notice(message=f"step {done}, held out: {_summarise(validation)}"))
         if done % config.sample_every == 0 or last:
             write_sheet(self.folder, f"{done:07d}", trainer.samples(self.preview))
         if config.snapshot_every and done % config.snapshot_every == 0:

@@ -56,6 +56,10 @@ class FakeApi:
         self.calls["train_encoder"] = ((data, out), options)
         return self.result
 
+    def pack_data(self, data: list[str], out: Any, **options: Any) -> dict[str, Any]:
+        self.calls["pack_data"] = ((data, out), options)
+        return {"pictures": 3, "left_out": len(data) - 1, "unpaired": 0}
+
     def list_models(self) -> list[dict[str, Any]]:
         mini = {"name": "mini-invert", "title": "Small inversion model", "tasks": ["invert"], "size": 9_700_000}
         psp = {"name": "psp-ffhq-encode", "title": "pSp, FFHQ inversion", "tasks": ["invert", "mix"], "size": None}

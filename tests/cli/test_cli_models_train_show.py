@@ -121,3 +121,25 @@ def test_train_encoder(p2s2p: Call, api: FakeApi) -> None:
         "minutes": None, "start": None, "teacher": None, "device": "auto", "seed": 0, "resume": True, "check": False,
         "method": None, "partners": None, "labels": None,
     }  # fmt: skip
+
+
+def test_data_pack(p2s2p: Call, api: FakeApi) -> None:
+    result = p2s2p("data", "pack", "a", "-o", "packed", "--label-maps", "m", "--size", "64", "--crop")
+    assert (result.code, result.out) == (0, "pictures  3\nleft_out  0\nunpaired  0\n")
+    arguments, options = api.calls["pack_data"]
+    assert callable(options.pop("on_event"))
+    assert arguments == (["a"], "packed") and [str(folder) for folder in options.pop("label_maps")] == ["m"]
+    assert options == {
+        "labels": None, "sketches": None, "frontal": None, "masks": None, "small": None,
+        "size": 64, "crop": True, "shard": 1000, "overwrite": False,
+    }  # fmt: skip
+    line = json.loads(p2s2p("data", "pack", "a", "b", "-o", "packed", "--json").out)
+    assert line == {"event": "pack", "schema": 1, "pictures": 3, "left_out": 1, "unpaired": 0, "exit": 3}
+    assert p2s2p("data", "pack", "a").code == 2
+
+
+def test_a_check_that_finds_pictures_which_cannot_be_used_ends_with_3(p2s2p: Call, api: FakeApi) -> None:
+    api.result = {"pictures": 9, "left_out": 0, "unpaired": 2}
+    told = ("train", "generator", "--data", "a", "--out", "run", "--json")
+    assert (p2s2p(*told).code, p2s2p(*told, "--check").code) == (0, 3)
+    assert json.loads(p2s2p(*told, "--check").out)["exit"] == 3

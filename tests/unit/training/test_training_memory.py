@@ -96,5 +96,9 @@ def test_the_judge_of_a_preset_follows_the_size_of_its_generator() -> None:
     config = load_generator_training("stylegan2-128", {"generator.resolution": "64"})
     assert config.generator.resolution == 64
     assert getattr(config, "discriminator").resolution == 64  # noqa: B009 - a joint run has none
+    joint = load_generator_training("mini-features", {"generator.resolution": "64"})
+    assert joint.encoder is not None and joint.encoder.input_size == 64
+    larger = load_generator_training("mini-features", {"generator.resolution": "256"})
+    assert larger.encoder is not None and larger.encoder.input_size == 128, "it reads no more than it did"
     with pytest.raises(UsageError, match="draws 64 px, the discriminator takes 32 px"):
         load_generator_training("stylegan2-128", {"generator.resolution": "64", "discriminator.resolution": "32"})

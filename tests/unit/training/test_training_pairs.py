@@ -263,7 +263,7 @@ def test_each_task_says_what_it_is_paired_with(tmp_path: Path) -> None:
         ("sketch2face", "psp-invert", "psp-invert is for inputs of kind photo, the task has sketch"),
         ("invert", "psp-frontalize", "psp-frontalize turns faces to the front, which is not what invert does"),
         ("frontalize", "psp-toonify", "psp-toonify draws faces as they are, which is not what frontalize does"),
-        ("invert", "stylegan2-128", "no preset or configuration file stylegan2-128"),
+        ("invert", "stylegan2-128", "stylegan2-128 is a preset of train generator, not of train encoder"),
     ],
 )
 def test_a_preset_of_another_task_is_refused(task: str, preset: str, message: str) -> None:
