@@ -252,10 +252,12 @@ def strike(
         pid = runner.start(world.request(folder, command.arguments, at=at, signal=number))
         before = 0.0
         if not by_change:
-            time.sleep(chance.uniform(0, 1.02 * normal.seconds))
+            moment = chance.uniform(0, normal.cpu)
+            while (worked := cpu_seconds(pid)) is not None and worked < moment:
+                time.sleep(0.005)
+            before = worked or 0.0
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-            before = cpu_seconds(pid)
         done = runner.wait(LONGEST)
         counts.blows[sent] = counts.blows.get(sent, 0) + 1
         if not by_change and done.code not in (0, -9):
@@ -283,7 +285,7 @@ def check_stopped(
         counts.tracebacks += 1
         counts.wrong.append(f"{label}: {done.err[-600:]}")
     if done.code == SIGNALS[sent] and sent != "SIGKILL":
-        if command.resumes and "resume with:" not in done.err and not fresh:
+        if command.resumes and "resume with:" not in done.err:
             counts.wrong_codes += 1
             counts.wrong.append(f"{label}: no line to resume with: {done.err!r:.300}")
         left = strays(folder)

@@ -54,10 +54,10 @@ def strays(folder: Path) -> list[str]:
     return [str(p.relative_to(folder)) for p in folder.rglob(".*") if not p.name.endswith(".lock")]
 
 
-def cpu_seconds(pid: int) -> float:
-    """What a process has worked so far; the clock on the wall measures the others on a busy machine."""
+def cpu_seconds(pid: int) -> float | None:
+    """What a process has worked so far, None once it has ended: the clock on the wall measures the others as well."""
     try:
-        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0.0
-    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+        return None
+    return None if state in "ZX" else sum(map(int, fields[10:12])) / os.sysconf("SC_CLK_TCK")

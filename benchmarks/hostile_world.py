@@ -30,6 +30,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 TESTS = (ROOT / "tests", ROOT / "tests" / "cli", ROOT / "tests" / "unit" / "training")
 LONGEST = 240.0  # of a command that nothing disturbs, on a busy machine
+_HIGHEST = 256  # file descriptor that a fork may have from its parent
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CAPABILITIES = (1, 2, 3)  # to write, read and own whatever the permissions say
 _CHANGES = {"os.rename", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod"}
 
@@ -281,8 +283,6 @@ def serve() -> None:
     for module in pkgutil.walk_packages(pixel2style2pixel_cli.__path__, "pixel2style2pixel_cli."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    from pixel2style2pixel_cli.cli import signals
-
     for late in (
         "torch._dynamo",
         "typer._adapters",
@@ -299,12 +299,11 @@ def serve() -> None:
     while line := requests.readline():
         request = Request(**json.loads(line))
         counter[:8] = bytes(8)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)  # until the program listens, which an exec does at once
         pid = os.fork()
         if pid == 0:
-            signals.watch()  # as the first line of the program does
-            for kept in (answers.fileno(), requests.fileno()):
-                os.close(kept)
             _run_forked(request, counter)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
         print(json.dumps({"pid": pid}), file=answers, flush=True)
         _, status, used = os.wait4(pid, 0)
         done = {"status": status, "changes": int.from_bytes(counter[:8], "little")}
@@ -316,18 +315,23 @@ def _run_forked(request: Request, counter: mmap.mmap) -> None:
     from pixel2style2pixel_cli.__main__ import main
     from pixel2style2pixel_cli.cli import signals
 
-    try:
-        os.environ.clear()
-        os.environ.update(request.environment)
-        enter(request)
-        sys.stdin, sys.stdout, sys.stderr = (_stream(n, mode) for n, mode in enumerate("rww"))
-        sys.argv = ["p2s2p", *request.arguments]
-        if request.before:
-            exec(Path(request.before).read_text(), {})
-        _watch_changes(counter, request)
-        main()
-    except KeyboardInterrupt:  # before the program itself listens
-        sys.exit(signals.exit_code())
+    watch = signals.watch
+
+    def listen() -> None:
+        watch()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+
+    signals.watch = listen
+    os.closerange(3, _HIGHEST)
+    os.environ.clear()
+    os.environ.update(request.environment)
+    enter(request)
+    sys.stdin, sys.stdout, sys.stderr = (_stream(n, mode) for n, mode in enumerate("rww"))
+    sys.argv = ["p2s2p", *request.arguments]
+    if request.before:
+        exec(Path(request.before).read_text(), {})
+    _watch_changes(counter, request)
+    main()
 
 
 def _stream(number: int, mode: str) -> Any:
