@@ -18,6 +18,9 @@ from pixel2style2pixel_cli.wording import file_size
 
 PROBE = 2  # pictures, and then twice as many
 GROUP = 4  # the discriminator takes batches that this divides
+# The first step has what comes every so many steps from it on, one long after the end of any run what begins late; and
+# its number plus one is divided by all up to 16, which is when pictures are drawn that are not drawn in every step.
+STEPS = (0, 720_719)
 # Beside what the backward pass keeps: its gradients, workspaces, freed blocks that do not fit what is asked next.
 # Measured beside the weights: 1.3 times what is kept, up to 2.4 times where that is little.
 OVERHEAD = 1.5
@@ -74,14 +77,14 @@ class Estimate:
 
 
 def estimate_memory(trainer: Trainer, source: PictureSource) -> Estimate | None:
-    """What steps of a copy of the trainer with a few pictures tell; the first step of a run has all regularisers.
+    """What steps of a copy of the trainer with a few pictures tell.
 
     None where nobody knows what is free, or the pictures are too few to tell.
     """
     free = free_bytes(trainer.device)
     if free is None or len(source) < 2 * PROBE:
         return None
-    small, large = (_kept_by_step(trainer, source, count) for count in (PROBE, 2 * PROBE))
+    small, large = (_kept_by_steps(trainer, source, count) for count in (PROBE, 2 * PROBE))
     each = OVERHEAD * max(large - small, 1) / PROBE
     fixed = OVERHEAD * max(small - PROBE * (large - small) / PROBE, 0) + _weight_bytes(trainer)
     return Estimate(each, fixed, free)
@@ -104,8 +107,8 @@ def require_memory(trainer: Trainer, run: RunConfig, source: PictureSource) -> N
     )
 
 
-def _kept_by_step(trainer: Trainer, source: PictureSource, count: int) -> int:
-    """Bytes that the backward passes of one step with so many pictures keep, at most."""
+def _kept_by_steps(trainer: Trainer, source: PictureSource, count: int) -> int:
+    """Bytes that the backward passes of a step with so many pictures keep, at most."""
     copied, meter = copy.deepcopy(trainer), _Meter()
     batch = source.batch(range(count), [False] * count)
     with (
@@ -113,7 +116,8 @@ def _kept_by_step(trainer: Trainer, source: PictureSource, count: int) -> int:
         torch.autograd.graph.saved_tensors_hooks(lambda tensor: _Kept(tensor, meter), lambda kept: kept.tensor),
     ):
         torch.manual_seed(0)
-        copied.step(batch, 0)
+        for step in STEPS:
+            copied.step(batch, step)
     return meter.most
 
 

@@ -21,7 +21,7 @@ from pixel2style2pixel_cli.networks.lite import LITE_UNITS, LITE_WIDTHS
 from pixel2style2pixel_cli.networks.projected import ProjectedSpec
 from pixel2style2pixel_cli.networks.psp import EncoderSpec
 from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
-from pixel2style2pixel_cli.training import start
+from pixel2style2pixel_cli.training import memory, start
 from pixel2style2pixel_cli.training.checkpoint import read_stamp
 from pixel2style2pixel_cli.training.config import MappingFit, RunConfig, preset_names
 from pixel2style2pixel_cli.training.controls import JudgeControl
@@ -98,6 +98,18 @@ def moved(trainer: JointTrainer, before: dict[str, dict[str, Tensor]]) -> set[st
 
 
 NETWORKS = {"generator", "mapping", "encoder", "generator_average", "encoder_average", "generator_slow", "encoder_slow"}
+
+
+def test_memory_is_estimated_for_what_comes_after_the_head_start(
+    source: PictureSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its first step a joint run draws without gradients: it was let through, and grew to four times as much."""
+    trainer = fresh()
+    found = {}
+    for steps in ((0,), (1000,), memory.STEPS):
+        monkeypatch.setattr(memory, "STEPS", steps)
+        found[steps] = memory._kept_by_steps(trainer, source, 4)
+    assert found[memory.STEPS] >= found[(1000,)] > 4 * found[(0,)]
 
 
 def test_the_judge_has_its_head_start_then_everything_moves(source: PictureSource) -> None:

@@ -44,7 +44,7 @@ def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(
     before = {name: {k: v.clone() for k, v in m.state_dict().items()} for name, m in trainer.modules().items()}
     run = dataclasses.replace(AUTOENCODER.run, batch=64)
     memory.require_memory(trainer, run, source)  # this machine has as much
-    small, large = (memory._kept_by_step(trainer, source, count) for count in (2, 4))
+    small, large = (memory._kept_by_steps(trainer, source, count) for count in (2, 4))
     assert 0 < small < large < 3 * small  # it grows with the batch
     free = memory._weight_bytes(trainer) + int(20 * memory.OVERHEAD * (large - small) / 2)
     monkeypatch.setattr(memory, "free_bytes", lambda device: free)
