@@ -68,6 +68,11 @@ def read_weight_header(path: Path) -> WeightHeader:
         raise IntegrityError(
             f"{path} is a safetensors file, but none of ours", "import the file that was published: .pt, .pth or .pkl"
         )
+    if not content.startswith("{"):  # codes, directions and changes say a word there
+        raise IntegrityError(
+            f"{path} holds a {in_one_line(content)[:40]!r}, expected the weights of a network",
+            "name a model, the folder of a training run, or their file of weights",
+        )
     try:
         found = json.loads(content)
         return WeightHeader(
