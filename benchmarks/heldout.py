@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,12 +55,20 @@ def read_faces(shard: Path, count: int, *, size: int = SIDE) -> Faces:
         return Faces(
             name=shard.name,
             pictures=[source.pixels(i) for i in range(count)],
-            labels=[source.labels(i) for i in range(count)],
+            labels=label_maps(source, range(count)),
             z=arrays["z"][:count],
             yaw=arrays["pose"][:count, 0].astype(np.float64),
             style=[str(s) for s in arrays["style"][:count]],
             glasses=[bool(g) for g in arrays["glasses"][:count]],
         )
+
+
+def label_maps(source: PictureSource, numbers: Sequence[int]) -> list[Pixels]:
+    """The label maps of these pictures of a source that was opened with them."""
+    labels = source.batch(numbers, [False] * len(numbers)).labels
+    if labels is None:
+        raise TypeError("the pictures were opened without label maps")
+    return list(labels.numpy())
 
 
 def frontal_renders(faces: Faces, facegen: Path | None, cache: Path | None) -> list[Pixels]:

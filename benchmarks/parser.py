@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from heldout import label_maps
 from measures import label_agreement
 from numpy.typing import NDArray
 from safetensors import safe_open
@@ -93,7 +94,7 @@ def parse(network: FaceParser, pictures: Sequence[Pixels]) -> list[Pixels]:
 
 def class_weights(source: PictureSource, count: int = 200) -> Tensor:
     """How much an error in each class costs: small classes more, by the root of their share; absent ones nothing."""
-    seen = np.stack([source.labels(i) for i in np.linspace(0, len(source) - 1, count).astype(int)])
+    seen = np.stack(label_maps(source, np.linspace(0, len(source) - 1, count).astype(int).tolist()))
     share = np.bincount(seen.ravel(), minlength=CLASSES)[:CLASSES] / seen.size
     weights = np.where(share > 0, 1 / np.sqrt(np.maximum(share, 1e-4)), 0.0)
     return torch.from_numpy(weights / np.sum(weights * share)).float()
@@ -149,7 +150,7 @@ def train_parser(
     network = train(source, kept, steps=steps)
     unseen = PictureSource([held_out], size, labels="required")
     numbers = range(min(count, len(unseen)))
-    truth = [unseen.labels(i) for i in numbers]
+    truth = label_maps(unseen, numbers)
     agreement = label_agreement(truth, parse(network, [unseen.pixels(i) for i in numbers]))
     record = {
         "size": size,
