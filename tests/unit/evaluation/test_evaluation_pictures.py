@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -51,7 +53,7 @@ def test_likeness_falls_with_blur_and_with_noise(picture: np.ndarray) -> None:
         ms_ssim([np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(r)))], [picture])[0]
         for r in (0, 1, 3, 8)
     ]
-    assert all(a > b + 0.01 for a, b in zip(found, found[1:], strict=False)), found
+    assert all(a > b + 0.01 for a, b in itertools.pairwise(found)), found
 
 
 def test_pictures_of_another_size_are_brought_to_the_target(picture: np.ndarray) -> None:
