@@ -57,7 +57,8 @@ def ship(run: Path, models: Path) -> list[Path]:
         state, encoder = read(source), read_weight_header(source)
         # one average code, in as many places
         state["latent_avg"] = state["latent_avg"][:1].expand(rows, -1).contiguous()
-        _repeat_last_head(state, rows)
+        if encoder.encoder_spec().stage != 0:  # of one in W the first head is the only one
+            _repeat_last_head(state, rows)
         save_halved(path, "encoder", state, dataclasses.asdict(encoder.encoder_spec()), "mit", digest)
         written.append(path)
     return written

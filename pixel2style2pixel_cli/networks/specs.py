@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from pixel2style2pixel_cli.errors import SHOWN, UsageError, in_one_line, listed, shown_value
-from pixel2style2pixel_cli.networks.families import ENCODER_FAMILIES, MOST_ROWS
+from pixel2style2pixel_cli.networks.families import ENCODER_FAMILIES, HEADS, MOST_ROWS
 
 EncoderKind: TypeAlias = str  # a key of ENCODER_FAMILIES
 
@@ -79,8 +79,12 @@ class EncoderSpec:
 
     @property
     def shared(self) -> tuple[str, ...]:
-        """How the names of those parts begin that encoders of one generator may share."""
-        return ENCODER_FAMILIES[self.kind].shared
+        """How the names of those parts begin that encoders of one generator may share.
+
+        At stage 0 the heads of all rows but the first are never asked, so that anybody's will do.
+        """
+        shared = ENCODER_FAMILIES[self.kind].shared
+        return (*shared, *(f"{HEADS}{row}." for row in range(1, MOST_ROWS))) if self.stage == 0 else shared
 
     @property
     def has_offsets(self) -> bool:

@@ -83,6 +83,11 @@ class InvertOptions(OptimisedOptions):
             raise UsageError(
                 f"--stage {stage} opens more offsets than the {last} of {installed.name}", f"use 0 to {last}, w or all"
             )
+        if stage > spec.open_rows(last + 1) and "heads" in installed.card.borrowed:
+            raise UsageError(
+                f"{installed.name} comes without the offsets that it has closed: --stage {self.stage} cannot open them",
+                "leave out --stage; a training run of --method cycle keeps them",
+            )
         return replace(installed, stage=stage)
 
     def with_model_defaults(self, card: Card) -> InvertOptions:

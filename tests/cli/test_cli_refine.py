@@ -150,3 +150,12 @@ def test_a_session_refines_too(real: Call, folder: Path) -> None:
         with pytest.raises(UsageError, match="refine is nan"):
             session.invert(photo, refine=float("nan"))
     assert pixels(folder / "a.png").shape[2] == 3
+
+
+def test_closed_offsets_that_did_not_come_along_cannot_be_opened(real: Call, folder: Path, tiny_zoo: Path) -> None:
+    card = tiny_zoo / "tiny-cycle" / "model.toml"
+    card.write_text('heads_model = "tiny-invert"\n' + card.read_text("utf-8"), encoding="utf-8")
+    write_photos(folder, ["a.png"])
+    result = real("invert", "a.png", "-o", "out", "--model", "tiny-cycle", "--stage", "all", "-q")
+    ((found, _),) = result.problems
+    assert result.code == 2 and found.startswith("tiny-cycle comes without the offsets that it has closed")

@@ -103,6 +103,9 @@ def test_heads_of_offsets_share_all_but_their_last_layers() -> None:
         value.shape[-1] in (5, 96) for key, value in encoder.state_dict().items() if key in heads
     )
     assert {key.split(".")[0] for key in own} == {"latent_avg", "lateral", "smooth", "heads"}
+    closed = dataclasses.replace(spec, stage=0)
+    left = {key for key in encoder.state_dict() if key.startswith("heads.") and not key.startswith(closed.shared)}
+    assert len(left) == 2 and all(key.startswith("heads.0.") for key in left)
 
 
 def test_codes_are_offsets_from_the_average() -> None:
