@@ -288,7 +288,10 @@ class EncoderTrainer:
         if self.config.task.heads != "kept":
             return [export_encoder(folder, state, spec, self.generator_digest)]
         own = {key: value for key, value in state.items() if not key.startswith(self._kept)}
-        return [export_encoder(folder, own, spec, self.generator_digest), export_heads(folder, state, spec)]
+        return [
+            export_encoder(folder, own, spec, self.generator_digest),
+            export_heads(folder, state, self.config.encoder),
+        ]
 
 
 def fit_channels(weight_OIKK: Tensor, like_OJKK: Tensor) -> Tensor:

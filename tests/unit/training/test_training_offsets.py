@@ -20,6 +20,7 @@ from pixel2style2pixel_cli.engine.loading import load_encoder_file, load_model
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import Event, Notice
 from pixel2style2pixel_cli.networks.e4e import E4EEncoder
+from pixel2style2pixel_cli.networks.lite import LITE_UNITS, LITE_WIDTHS
 from pixel2style2pixel_cli.networks.specs import EncoderKind, EncoderSpec
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.training.checkpoint import FILE
@@ -221,6 +222,23 @@ def test_all_open_is_stored_without_a_number(discs: Path, tmp_path: Path) -> Non
     trainer.step(batches(discs, 1)[0], 0)
     (path,) = trainer.export(tmp_path)
     assert stage_of(trainer) == ROWS - 1 and read_weight_header(path).encoder_spec() == E4E.encoder
+
+
+def test_a_cycle_run_with_kept_parts_exports_every_number_once(tmp_path: Path) -> None:
+    """At stage 0 more may be shared than was kept: the closed heads are the run's own all the same."""
+    torch.manual_seed(0)
+    generator = Generator(dataclasses.replace(GENERATOR, resolution=64)).eval()
+    lite = EncoderSpec(kind="lite_e4e", input_size=64, units=LITE_UNITS, widths=LITE_WIDTHS, head_width=8)
+    config = dataclasses.replace(CYCLE, encoder=lite, task=TaskData(method="cycle", heads="kept"))
+    trainer = EncoderTrainer(config, generator, CPU)
+    assert trainer.offsets is not None
+    trainer._open(trainer.offsets.begin(100))
+    path, heads = trainer.export(tmp_path)
+    spec = read_weight_header(path).encoder_spec()
+    assert spec.stage == 0 and not load_file(path).keys() & load_file(heads).keys()
+    loaded = load_encoder_file(path, spec, generator, heads=heads).state_dict()
+    wanted = trainer.average.state_dict()  # type: ignore[union-attr]
+    assert all(torch.equal(value, wanted[key].half().float()) for key, value in loaded.items())
 
 
 def run_of(kind: EncoderKind, discs: Path, out: Path) -> EncoderTrainer:
