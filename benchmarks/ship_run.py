@@ -1,8 +1,8 @@
 """Puts a joint run's networks into the bundled models, and moves the other models along without training them.
 
-    python benchmarks/ship_run.py --run runs/mini-256 --models models
+    python benchmarks/ship_run.py --run runs/joint --models models
 
-The run must have kept the coarse layers and the mapping network of the bundled generator (preset ``mini-256``): codes
+The run must have kept the coarse layers and the mapping network of the bundled generator (``rates.slowed = 0``): codes
 then go on meaning the same, and the encoders of the other tasks, which borrow their heads from ``mini-invert``, need
 only as many rows as the new generator has. The cartoon generator becomes the new generator plus what set the old
 cartoon generator apart from the old one. Sizes, hashes and specs of the cards follow; directions have to be learned
