@@ -278,11 +278,14 @@ class TaskOptions:
 
     def check_read(self, inputs: Sequence[str]) -> None:
         """Raise InputError for such a file, which every output needs, that is of no use; before a model is loaded."""
+        paths = self.also_read(inputs)
+        if not paths:  # most tasks; what follows imports what decodes pictures
+            return
         from pixel2style2pixel_cli.files.image import check_picture
         from pixel2style2pixel_cli.files.paths import display
         from pixel2style2pixel_cli.weights.latents import LATENT_SUFFIX
 
-        for path in self.also_read(inputs):
+        for path in paths:
             if not os.path.exists(path):  # noqa: PTH110 - raises nothing, whatever the name
                 raise InputError(f"{display(path)} does not exist, and every output needs it", "check the spelling")
             if not path.lower().endswith(LATENT_SUFFIX):

@@ -28,7 +28,7 @@ def test_defaults_reach_the_function(p2s2p: Call, api: FakeApi) -> None:
     assert passed(api) == {
         "inputs": ["a.jpg"], "out": None, "model": "auto", "align": "auto", "face": "best", "on_no_face": "skip",
         "detector": "dlib", "detector_threshold": 0.0, "paste": False, "debug_align": False, "optimize": None,
-        "passes": None,
+        "passes": None, "refine": 0, "stage": None,
         "device": "auto", "dtype": "auto", "batch_size": "auto", "seed": 0, "noise": "fixed", "recursive": False,
         "existing": "error", "name": "{stem}", "format": "png", "save_latents": False, "grid": "none",
         "keep_exif": False, "metadata": True, "fail_fast": False, "dry_run": False, "shard": None,
@@ -41,7 +41,8 @@ def test_options_reach_the_function(p2s2p: Call, api: FakeApi) -> None:
     p2s2p(
         "invert", "a", "b", "-", "@list.txt", "-o", "out", "-r", "--model", "psp", "--align", "never", "--face", "2",
         "--on-no-face", "crop", "--detector", "dlib", "--detector-threshold", "-0.5", "--paste", "--debug-align",
-        "--optimize", "50", "--passes", "3", "--device", "cuda:1", "--dtype", "bfloat16", "--batch-size", "8",
+        "--optimize", "50", "--passes", "3", "--refine", "2", "--stage", "all",
+        "--device", "cuda:1", "--dtype", "bfloat16", "--batch-size", "8",
         "--seed", "7", "--noise", "random", "--name", "{stem}_{seed}", "--format", "webp", "--save-latents",
         "--grid", "sheet",
         "--keep-exif", "--no-metadata", "-n", "--shard", "1/4", "--fail-fast", "--max-pixels", "100",
@@ -51,7 +52,8 @@ def test_options_reach_the_function(p2s2p: Call, api: FakeApi) -> None:
     assert passed(api) == {
         "inputs": ["a", "b", "-", "@list.txt"], "out": "out", "model": "psp", "align": "never", "face": "2",
         "on_no_face": "crop", "detector": "dlib", "detector_threshold": -0.5, "paste": True, "debug_align": True,
-        "optimize": 50, "passes": 3, "device": "cuda:1", "dtype": "bfloat16", "batch_size": 8, "seed": 7,
+        "optimize": 50, "passes": 3, "refine": 2, "stage": "all",
+        "device": "cuda:1", "dtype": "bfloat16", "batch_size": 8, "seed": 7,
         "noise": "random",
         "recursive": True, "existing": "error", "name": "{stem}_{seed}", "format": "webp", "save_latents": True,
         "grid": "sheet", "keep_exif": True, "metadata": False, "fail_fast": True, "dry_run": True, "shard": "1/4",

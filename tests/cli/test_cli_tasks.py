@@ -201,9 +201,11 @@ def test_examples_are_possible(real: Call, folder: Path, command: str) -> None:
         "painted.png",
         "drawing.png",
         "map.png",
-        "mask.png",
     ):
         Image.new("RGB", (8, 8)).save(folder / name)
+    mask = Image.new("L", (8, 8))
+    mask.paste(255, (2, 2, 6, 6))
+    mask.save(folder / "mask.png")
     for name in ("photos", "maps", "masks", "styles"):
         (folder / name).mkdir()
         Image.new("RGB", (8, 8)).save(folder / name / "x.png")

@@ -13,7 +13,7 @@ from pixel2style2pixel_cli.training.config import EncoderTraining, load_training
 from pixel2style2pixel_cli.training.joint_config import load_generator_training
 
 PRESETS = ("mini-adversarial", "mini-autoencoder", "mini-joint", "stylegan2-128", "lite-invert", "psp-seg2face")
-BELOW_ZERO = {"ada.target"}
+BELOW_ZERO = {"ada.target", "encoder.stage"}
 NEVER = (
     "nan",
     "inf",

@@ -39,7 +39,7 @@ from pixel2style2pixel_cli.weights.write import weight_metadata
 
 KINDS = tuple(INPUT_KINDS)
 # Presets of inversion that are called after a method or a space.
-METHODS = ("e4e-ffhq", "cycle-ffhq", "lite-w", "lite-e4e", "lite-cycle")
+METHODS = ("e4e-ffhq", "cycle-ffhq", "restyle-ffhq", "lite-w", "lite-e4e", "lite-cycle", "lite-restyle")
 TAUGHT = EncoderLosses(l2=1.0, lpips=0.0, id=0.0, code=1.0)
 
 
@@ -120,7 +120,8 @@ def batches(source: PictureSource, count: int) -> list[Batch]:
 def test_every_preset_can_be_built(name: str) -> None:
     config = load_training(EncoderTraining, "encoder", name, {})
     assert name.split("-", 1)[1] in TRAINED or (name in METHODS and config.task.kind == "photo")
-    assert config.encoder.input_channels == INPUT_KINDS[config.task.kind].channels
+    pictures = 2 if config.task.method == "restyle" else 1  # what is drawn so far beside the photograph
+    assert config.encoder.input_channels == pictures * INPUT_KINDS[config.task.kind].channels
     assert config.run.log_every % config.losses.draw_every == 0 or config.run.steps % config.losses.draw_every == 0
     with torch.device("meta"):
         for resolution in (128, 256, 1024):  # presets do not say for which generator
