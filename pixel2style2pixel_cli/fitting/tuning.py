@@ -134,7 +134,8 @@ class Tuning:
 
     def state(self) -> dict[str, Tensor]:
         """Everything that a later process needs to go on, by names."""
-        found = {"step": torch.tensor([self.step, self.best_step]), "loss": torch.tensor([self.loss, self.best_loss])}
+        losses = torch.tensor([self.loss, self.best_loss], dtype=torch.float64)  # the mean of three is no float32
+        found = {"step": torch.tensor([self.step, self.best_step]), "loss": losses}
         for name, parameter in self.free.items():
             found[f"now/{name}"] = parameter.detach()
             found[f"best/{name}"] = self._best.get(name, parameter.detach())

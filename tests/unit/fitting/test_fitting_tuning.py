@@ -102,6 +102,7 @@ def test_it_goes_on_as_if_nothing_had_happened(generator: Generator, pivots: Piv
         first.advance()
     second = Tuning(generator, pivots, None, RULE, seed=1)
     second.load(first.state())
+    assert (second.loss, second.best_loss) == (first.loss, first.best_loss), "to the last bit: the file tells them"
     assert second.step == 5
     run(second)
     assert all(torch.equal(change, second.changes()[name]) for name, change in whole.changes().items())
