@@ -106,12 +106,16 @@ class Tuner:
 
     def start(self, state: Mapping[str, Tensor] | None = None) -> Tuning:
         """The tuning, from its beginning or from the state of an unfinished one, which holds its pivots."""
+        import torch
+
         from pixel2style2pixel_cli.files.pixels import to_float
         from pixel2style2pixel_cli.fitting.tuning import Pivots, Rule, Tuning
 
         engine, options = self.engine, self.options
         targets = to_float([p.target for p in self.prepared if p.target is not None]).to(engine.device, engine.dtype)
-        codes = (self._find_pivots(targets) if state is None else state["pivots"]).to(targets)
+        codes = self._find_pivots(targets) if state is None else state["pivots"]
+        # In memory of their own: at the places where a file has them, products end in another last bit.
+        codes = codes.to(targets).clone(memory_format=torch.contiguous_format)
         rule = Rule(
             steps=options.steps, rate=options.rate, locality=options.locality, every=EVERY, rows=self.rows,
             enough=ENOUGH_LPIPS if self.judge is not None and self.judge.name.startswith("LPIPS") else 0.0,

@@ -73,7 +73,8 @@ def test_the_tuned_model_draws_the_picture_and_is_used_like_any_model(real: Call
 def test_an_interrupted_tuning_keeps_the_best_and_goes_on(
     real: Call, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = ("tune", "a.png", *NEVER, *FEW)
+    command = ("tune", "a.png", "b.png", "c.png", *NEVER, *FEW)  # several: rows of codes are no block of memory
+    write_photos(photos, ["c.png"])
     assert real(*command, "-o", "whole.safetensors").code == 0
     with monkeypatch.context() as patched:
         advance = Tuning.advance
@@ -89,10 +90,14 @@ def test_an_interrupted_tuning_keeps_the_best_and_goes_on(
     assert "interrupted after 4 of 6 steps; the best so far, of step" in result.err
     assert "p2s2p tune a.png" in result.err and (photos / "half.safetensors.unfinished").exists()
     assert real("invert", "a.png", *NEVER, "--model", "half.safetensors", "-o", "x.png").code == 0
-    other = real("tune", "a.png", *NEVER, "--steps", "7", "-o", "half.safetensors")
+    other = real("tune", "a.png", "b.png", "c.png", *NEVER, "--steps", "7", "-o", "half.safetensors")
     assert other.code == 2 and "is of a tuning with other pictures or options" in other.err
-    result = real(*command, "-o", "half.safetensors")
+    with monkeypatch.context() as patched:
+        places: list[int] = []
+        patched.setattr(Tuning, "advance", lambda self: (places.append(self.pivots.codes.data_ptr()), advance(self))[1])
+        result = real(*command, "-o", "half.safetensors")
     assert result.code == 0 and "going on after step 4 of 6" in result.err
+    assert places and not any(place % 64 for place in places), "where a file puts them, sums end in other last bits"
     whole, half = (load_file(photos / f"{name}.safetensors") for name in ("whole", "half"))
     assert whole.keys() == half.keys()
     assert all(torch.equal(whole[name], half[name]) for name in whole), "as if nothing had happened"
