@@ -27,7 +27,7 @@ class TrainingOptions:
         "--start",
         metavar="RUNDIR",
         section=DATA,
-        help="Begin with the networks of another run; an encoder also with that of a model.",
+        help="Begin with the networks of another run, or of a model by its name.",
     )
     preset: str | None = declare(
         None,

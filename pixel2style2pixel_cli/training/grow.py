@@ -25,27 +25,34 @@ def fill_trunk(encoder: nn.Module, trunk: LiteTrunk) -> None:
         encoder.trunk.load_state_dict(trunk.state_dict())
 
 
-def begin_joint(trainer: JointTrainer, checkpoint: Path, on_event: OnEvent) -> None:
-    """Start from the averaged networks of another run; a generator of half the size gets one block more.
-
-    An encoder of another kind is not taken over, nor is the judge of another size.
-    """
-    names, taken = module_names(checkpoint), []
+def networks_of(checkpoint: Path) -> dict[str, dict[str, Tensor]]:
+    """What a run of generators left to begin with: its averages, as ``generator`` and ``encoder``, and its judge."""
+    names = module_names(checkpoint)
     if "generator_average" not in names:
         raise UsageError(f"{checkpoint} holds no averaged generator", "start from a run of train generator")
-    grow_generator(read_module(checkpoint, "generator_average"), trainer.generator, checkpoint)
-    taken.append("generator")
-    if "encoder_average" in names:
-        state = grow_heads(read_module(checkpoint, "encoder_average"), trainer.encoder)
+    there = {"generator": "generator_average", "encoder": "encoder_average", "judge": "judge"}
+    return {name: read_module(checkpoint, key) for name, key in there.items() if key in names}
+
+
+def begin_joint(
+    trainer: JointTrainer, states: Mapping[str, Mapping[str, Tensor]], where: Path, on_event: OnEvent
+) -> None:
+    """Start from other networks, ``generator`` and where there are such ``encoder`` and ``judge``, which are ``where``.
+
+    A generator of half the size gets one block more. An encoder of another kind is not taken over, nor is the judge of
+    another size.
+    """
+    grow_generator(states["generator"], trainer.generator, where)
+    taken = ["generator"]
+    if "encoder" in states:
+        state = grow_heads(states["encoder"], trainer.encoder)
         if _fits(state, trainer.encoder):
             trainer.encoder.load_state_dict(state)
             taken.append("encoder")
-    if trainer.judge is not None and "judge" in names:
-        state = read_module(checkpoint, "judge")
-        if _fits(state, trainer.judge):
-            trainer.judge.load_state_dict(state)
-            taken.append("judge")
-    on_event(Notice(message=f"from {checkpoint.parent}: {', '.join(taken)}"))
+    if trainer.judge is not None and "judge" in states and _fits(states["judge"], trainer.judge):
+        trainer.judge.load_state_dict(states["judge"])
+        taken.append("judge")
+    on_event(Notice(message=f"from {where}: {', '.join(taken)}"))
 
 
 def grow_generator(state: Mapping[str, Tensor], generator: Generator, where: Path) -> None:

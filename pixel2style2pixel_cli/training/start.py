@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from pixel2style2pixel_cli.device import resolve_device
-from pixel2style2pixel_cli.engine.loading import load_encoder, load_encoder_file, load_generator_file, locate_generator
+from pixel2style2pixel_cli.engine.loading import (
+    load_encoder,
+    load_encoder_file,
+    load_generator_file,
+    load_model,
+    locate_generator,
+)
 from pixel2style2pixel_cli.errors import P2S2PError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent
 from pixel2style2pixel_cli.networks.encoder import Encoder
@@ -25,7 +32,7 @@ from pixel2style2pixel_cli.training.data import LabelUse, PictureSource
 from pixel2style2pixel_cli.training.encoder import EncoderTrainer
 from pixel2style2pixel_cli.training.fit import Asked, fit_to_data, fit_to_generator, fit_to_task, open_pictures
 from pixel2style2pixel_cli.training.generator import GeneratorTrainer
-from pixel2style2pixel_cli.training.grow import begin_joint, fill_trunk
+from pixel2style2pixel_cli.training.grow import begin_joint, fill_trunk, networks_of
 from pixel2style2pixel_cli.training.joint import JointTrainer
 from pixel2style2pixel_cli.training.joint_config import JointTraining, load_generator_training
 from pixel2style2pixel_cli.training.lock import hold_run
@@ -194,13 +201,21 @@ def _joint_trainer(config: JointTraining, device: torch.device, job: _Job, start
         return trainer
     fill_trunk(trainer.encoder, trainer.trunk)
     if start is not None:
-        begin_joint(trainer, _checkpoint(start), job.on_event)
+        begin_joint(trainer, _networks(start), start, job.on_event)
     if config.mapping is not None and not job.check:
         found = trainer.fit_mapping(job.source, config.mapping, job.on_event)
         report = ", ".join(f"{k} {v:.4g}" for k, v in found.items())
         job.on_event(Notice(message="mapping network fitted: " + report))
     trainer.copy_to_averages()
     return trainer
+
+
+def _networks(start: Path) -> Mapping[str, Mapping[str, Tensor]]:
+    """The networks of a run folder, or generator and encoder of a model by its name."""
+    if (start / FILE).is_file() or not _is_model(start):
+        return networks_of(_checkpoint(start))
+    model = load_model(resolve(find_card(str(start))), torch.device("cpu"), torch.float32)
+    return {"generator": model.generator.state_dict(), "encoder": model.encoder.state_dict()}
 
 
 def _run(trainer: Trainer, run: RunConfig, config: str, job: _Job) -> dict[str, Any]:

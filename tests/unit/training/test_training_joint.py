@@ -26,7 +26,7 @@ from pixel2style2pixel_cli.training.checkpoint import read_stamp
 from pixel2style2pixel_cli.training.config import MappingFit, RunConfig, preset_names
 from pixel2style2pixel_cli.training.controls import JudgeControl
 from pixel2style2pixel_cli.training.data import Batch, PictureSource, held_out_batches, training_batches
-from pixel2style2pixel_cli.training.grow import begin_joint
+from pixel2style2pixel_cli.training.grow import begin_joint, networks_of
 from pixel2style2pixel_cli.training.joint import JointTrainer
 from pixel2style2pixel_cli.training.joint_config import (
     JointLosses,
@@ -243,15 +243,16 @@ def test_both_averages_and_snapshots_are_kept(source: PictureSource, tmp_path: P
 def test_a_generator_grows_by_a_block_that_changes_nothing_at_first(source: PictureSource, tmp_path: Path) -> None:
     small = fresh(TASTELESS)
     run(TASTELESS, source, tmp_path, small)
+    states = networks_of(tmp_path / "checkpoint.safetensors")
     spec = dataclasses.replace(GENERATOR, resolution=2 * SIZE, channel_max=4)
     large = fresh(dataclasses.replace(TASTELESS, generator=spec), seed=3)
     with pytest.raises(UsageError, match="other sizes"):
-        begin_joint(large, tmp_path / "checkpoint.safetensors", ignore_event)
+        begin_joint(large, states, tmp_path, ignore_event)
     spec = dataclasses.replace(GENERATOR, resolution=2 * SIZE, channel_multiplier=1 / 32)
     config = dataclasses.replace(TASTELESS, generator=spec, rates=JointRates(slowed_to=64, slowed=0.1))
     large = fresh(config, seed=3)
     messages: list[Event] = []
-    begin_joint(large, tmp_path / "checkpoint.safetensors", messages.append)
+    begin_joint(large, states, tmp_path, messages.append)
     assert isinstance(messages[0], Notice) and messages[0].message.endswith("generator, encoder")
     w = torch.randn(2, 8)
     with torch.no_grad():
