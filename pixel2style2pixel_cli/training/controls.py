@@ -1,4 +1,4 @@
-"""How much the judge may say and learn: by the ratio of gradients at the last layer, the spectrum, its own loss."""
+"""How much the judge may say and learn: by the ratio of gradients at the last layer, spectrum, spread, its own loss."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pixel2style2pixel_cli.losses.spectrum import spectral_power
-from pixel2style2pixel_cli.training.joint_config import SpectrumRule
+from pixel2style2pixel_cli.training.joint_config import SpectrumRule, SpreadRule
 
 # Where detail is judged, in cycles per pixel: fine enough to show blur, coarse enough not to be noise.
 WATCHED = (1 / 4, 3 / 8)
@@ -63,6 +63,32 @@ class JudgeControl:
         if self._won >= WON_FOR:
             self.factor *= 0.5
             self._won.zero_()
+
+
+class SpreadControl:
+    """Notices when samples become alike, and how much less the judge may say since (SpreadRule)."""
+
+    def __init__(self, rule: SpreadRule) -> None:
+        self.rule = rule
+        self.factor = torch.ones(())
+        self._largest = torch.zeros(())
+
+    def state(self) -> dict[str, Tensor]:
+        """What a resumed run needs."""
+        return {"spread_factor": self.factor, "spread_largest": self._largest}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """The counterpart of ``state``."""
+        for name, value in self.state().items():
+            value.copy_(state[name])
+
+    def fell(self, spread: float) -> bool:
+        """Whether this spread is too small beside the largest so far; the weights are then lowered."""
+        if spread < (1 - self.rule.fall) * float(self._largest):
+            self.factor *= self.rule.weaker
+            return True
+        self._largest.clamp_(min=spread)
+        return False
 
 
 class SpectrumControl:

@@ -6,6 +6,7 @@ variety is taught, not hoped for. Shape suffixes: B batch, C channels, H W heigh
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.seeds import torch_generator
 from pixel2style2pixel_cli.training.config import MappingFit
-from pixel2style2pixel_cli.training.controls import GradientRatio, JudgeControl, SpectrumControl
+from pixel2style2pixel_cli.training.controls import GradientRatio, JudgeControl, SpectrumControl, SpreadControl
 from pixel2style2pixel_cli.training.data import Batch, PictureSource
 from pixel2style2pixel_cli.training.export import export_encoder, export_generator
 from pixel2style2pixel_cli.training.generator import AVERAGE_DRAWS, AVERAGE_SEED, fall_back
@@ -79,6 +80,9 @@ class JointTrainer:
             self.judge = self._place(ProjectedHeads(config.projected, trunk.spec.widths, sizes))
         self.ratio, self.patience = GradientRatio(), JudgeControl()
         self.spectrum = None if config.spectrum is None else SpectrumControl(config.spectrum)
+        self.spread = None if config.spread is None else SpreadControl(config.spread)
+        # Where networks go back to when samples become alike.
+        self.kept = {} if self.spread is None else {f"{n}_kept": copy.deepcopy(m) for n, m in self.averages.items()}
         self._optimisers = joint_optimisers(self.generator, self.encoder, self.judge, config.rates)
 
     def _place(self, module: M) -> M:
@@ -86,7 +90,7 @@ class JointTrainer:
 
     def modules(self) -> Mapping[str, nn.Module]:
         """Everything a checkpoint holds; the trunk has its own file."""
-        modules = {"generator": self.generator, "encoder": self.encoder, **self.averages}
+        modules = {"generator": self.generator, "encoder": self.encoder, **self.averages, **self.kept}
         return modules if self.judge is None else {**modules, "judge": self.judge}
 
     def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
@@ -96,7 +100,8 @@ class JointTrainer:
     def extra(self) -> Mapping[str, Tensor]:
         """What the adversarial weights and the judge's rate have come to."""
         spectrum = {} if self.spectrum is None else self.spectrum.state()
-        return {"ratio": self.ratio.value, **self.patience.state(), **spectrum}
+        spread = {} if self.spread is None else self.spread.state()
+        return {"ratio": self.ratio.value, **self.patience.state(), **spectrum, **spread}
 
     def load_extra(self, extra: Mapping[str, Tensor]) -> None:
         """The counterpart of ``extra``."""
@@ -104,6 +109,8 @@ class JointTrainer:
         self.patience.load_state(extra)
         if self.spectrum is not None:
             self.spectrum.load_state(extra)
+        if self.spread is not None:
+            self.spread.load_state(extra)
 
     def copy_to_averages(self) -> None:
         """Begin every average where its network is; an encoder without an average code takes that of the mapping."""
@@ -112,6 +119,8 @@ class JointTrainer:
             self.encoder.latent_avg.copy_(average.expand_as(self.encoder.latent_avg))
         for name, average in self.averages.items():
             average.load_state_dict((self.generator if name.startswith("generator") else self.encoder).state_dict())
+        for name, kept in self.kept.items():
+            kept.load_state_dict(self.averages[name.removesuffix("_kept")].state_dict())
 
     def fit_mapping(self, source: PictureSource, fit: MappingFit, on_event: OnEvent) -> dict[str, float]:
         """Bring the mapping network to the encoder's codes of all pictures that are trained on."""
@@ -248,7 +257,8 @@ class JointTrainer:
         """Weights of reconstructions and samples now."""
         joint = self.config.joint
         factors = (1.0, 1.0) if self.spectrum is None else tuple(float(f) for f in self.spectrum.factors)
-        return joint.reconstructions.at(images) * factors[0], joint.samples.at(images) * factors[1]
+        less = 1.0 if self.spread is None else float(self.spread.factor)
+        return less * joint.reconstructions.at(images) * factors[0], less * joint.samples.at(images) * factors[1]
 
     def _step_judge(self, real: list[Tensor], drawn: list[Tensor], logs: dict[str, Tensor]) -> None:
         assert self.judge is not None
@@ -317,7 +327,19 @@ class JointTrainer:
             ratios = spectrum_ratio(pictures, real, fine)
             found |= {f"power_{name}_{cycles}": float(r) for cycles, r in zip(fine, ratios, strict=True)}
         found |= {"spread": float(sampled.std(dim=0).mean()), "spread_of_pictures": float(real.std(dim=0).mean())}
+        if self.spread is not None:
+            found["went_back"] = float(self._keep_or_go_back(self.spread.fell(found["spread"])))
         return found
+
+    def _keep_or_go_back(self, back: bool) -> bool:
+        """Keep the averages as they are, or bring them and the networks back to what was kept last."""
+        for name, average in self.averages.items():
+            kept = self.kept[f"{name}_kept"]
+            (average if back else kept).load_state_dict((kept if back else average).state_dict())
+        if back:
+            self.generator.load_state_dict(self.averages["generator_average"].state_dict())
+            self.encoder.load_state_dict(self.averages["encoder_average"].state_dict())
+        return back
 
     @torch.no_grad()
     def samples(self, batch: Batch) -> Sequence[Row]:

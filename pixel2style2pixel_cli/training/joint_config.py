@@ -152,6 +152,21 @@ class SpectrumRule:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SpreadRule:
+    """What happens when samples become alike: networks go back to the averages of the last validation without it.
+
+    Alike is a spread (mean deviation of a pixel) of held-out z smaller by the share ``fall`` than the largest so far;
+    the adversarial weights are then multiplied by ``weaker``.
+    """
+
+    fall: float = 0.1
+    weaker: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_numbers("spread", self, fall=(0, 1), weaker=(0, 1))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class JointTraining:
     """Everything that decides the result of a joint run of ``train generator``."""
 
@@ -161,6 +176,7 @@ class JointTraining:
     projected: ProjectedSpec | None = None
     mapping: MappingFit | None = None
     spectrum: SpectrumRule | None = None
+    spread: SpreadRule | None = None
     shown: Shown = field(default_factory=Shown)
     run: RunConfig = field(default_factory=RunConfig)
     rates: JointRates = field(default_factory=JointRates)
@@ -178,6 +194,11 @@ class JointTraining:
             )
         if self.spectrum is not None and self.projected is None:
             raise UsageError("[spectrum] leads the weights of a judge, and there is none", "add [projected]")
+        if self.spread is not None and not (self.run.held_out and self.run.validate_pictures):
+            raise UsageError(
+                "[spread] looks at held-out pictures, and none are held out",
+                "set run.held_out and run.validate_pictures, or leave [spread] out",
+            )
         if self.encoder.input_channels != 3:
             raise UsageError("the encoder of a joint run reads pictures", "set encoder.input_channels=3")
         if self.shown.crop and not LEAST_SIDE <= self.shown.crop <= self.generator.resolution:

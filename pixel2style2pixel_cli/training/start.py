@@ -72,7 +72,7 @@ def start_generator(
     on_event: OnEvent,
     minutes: float | None = None,
 ) -> dict[str, Any]:
-    """Train a generator, or check that it can be trained; ``start`` is a run whose networks it begins with."""
+    """Train a generator, or check that it can be trained; ``start``: a run or a model whose networks it begins with."""
     config = load_generator_training(preset, dict(overrides))
     chosen = resolve_device(device)
     if isinstance(config, JointTraining):
@@ -250,21 +250,28 @@ def _find_teacher(name: str, generator: Generator) -> Encoder:
     return load_encoder(installed, generator)
 
 
-def _start_modules(run: Path, trainer: Trainer, on_event: OnEvent) -> None:
-    """Every network that the other run has too begins where that one is: at its average, where it has one."""
-    path = _checkpoint(run)
-    modules, found = trainer.modules(), module_names(path)
-    shared = [name for name in modules if name in found]
-    if not shared:
-        raise UsageError(f"the run {run} holds none of {', '.join(modules)}", "start from the run of a generator")
-    for name in shared:
-        average = f"{name}_average"
-        load_module(path, average if average in found else name, modules[name])
-    on_event(Notice(message=f"from {run}: {', '.join(shared)}"))
+def _start_modules(start: Path, trainer: Trainer, on_event: OnEvent) -> None:
+    """Every network that the other run, or the model, has too begins where that one is: at its average, if any."""
+    modules = trainer.modules()
+    if not (start / FILE).is_file() and _is_model(start):
+        states = _networks(start)
+        shared = [name for name in modules if name.removesuffix("_average") in states]
+        for name in shared:
+            load_module(start, name, modules[name], states[name.removesuffix("_average")])
+    else:
+        path = _checkpoint(start)
+        found = module_names(path)
+        shared = [name for name in modules if name in found]
+        if not shared:
+            raise UsageError(f"the run {start} holds none of {', '.join(modules)}", "start from the run of a generator")
+        for name in shared:
+            average = f"{name}_average"
+            load_module(path, average if average in found else name, modules[name])
+    on_event(Notice(message=f"from {start}: {', '.join(shared)}"))
 
 
 def _checkpoint(run: Path) -> Path:
     path = run / FILE
     if not path.is_file():
-        raise UsageError(f"no checkpoint in {run}", "name the folder of another run")
+        raise UsageError(f"no checkpoint in {run}", "name the folder of another run, or a model that is installed")
     return path

@@ -24,7 +24,7 @@ from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
 from pixel2style2pixel_cli.training import memory, start
 from pixel2style2pixel_cli.training.checkpoint import read_stamp
 from pixel2style2pixel_cli.training.config import MappingFit, RunConfig, preset_names
-from pixel2style2pixel_cli.training.controls import JudgeControl
+from pixel2style2pixel_cli.training.controls import JudgeControl, SpreadControl
 from pixel2style2pixel_cli.training.data import Batch, PictureSource, held_out_batches, training_batches
 from pixel2style2pixel_cli.training.grow import begin_joint, networks_of
 from pixel2style2pixel_cli.training.joint import JointTrainer
@@ -35,6 +35,7 @@ from pixel2style2pixel_cli.training.joint_config import (
     Schedule,
     Shown,
     SpectrumRule,
+    SpreadRule,
     load_generator_training,
 )
 from pixel2style2pixel_cli.training.joint_networks import set_joint_rates, slowed_parameters
@@ -55,10 +56,11 @@ JOINT = JointTraining(
     joint=JointLosses(reconstructions=Schedule(start=1.0, end=1.0), samples=Schedule(start=0.5, end=0.5), head_start=8),
     projected=ProjectedSpec(width=4),
     spectrum=SpectrumRule(look_every=1, decide_every=2),
+    spread=SpreadRule(fall=0.1),
     rates=JointRates(warm_up=0, ema_images=8, ema_images_slow=100),
     run=RUN,
 )
-TASTELESS = dataclasses.replace(JOINT, joint=JointLosses(), projected=None, spectrum=None)
+TASTELESS = dataclasses.replace(JOINT, joint=JointLosses(), projected=None, spectrum=None, spread=None)
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +200,31 @@ def test_weights_do_not_follow_the_spectrum_of_pictures_that_are_blurred_for_the
     assert control._power.any()
 
 
+def test_networks_go_back_when_samples_become_alike(source: PictureSource) -> None:
+    trainer = fresh(dataclasses.replace(JOINT, spectrum=None))
+    control, held_out = trainer.spread, list(held_out_batches(source, batch=4, held_out=4))
+    assert control is not None and trainer.validate(held_out)["went_back"] == 0.0
+    kept = snapshot(trainer)
+    for step, batch in enumerate(batches(source, 4)):
+        trainer.step(batch, step)
+    moved = snapshot(trainer)
+    assert not torch.equal(moved["generator"]["constant"], kept["generator"]["constant"])
+    control._largest.fill_(100.0)
+    assert trainer.validate(held_out)["went_back"] == 1.0
+    for name in ("generator", "encoder", "generator_average", "encoder_slow"):
+        for key, value in trainer.modules()[name].state_dict().items():
+            assert torch.equal(value, kept[name][key]), (name, key)
+    assert trainer._adversarial_weights(1000) == (0.5, 0.25)
+    control._largest.zero_()
+    assert trainer.validate(held_out)["went_back"] == 0.0 and trainer._adversarial_weights(1000) == (0.5, 0.25)
+
+
+def test_a_tenth_less_than_the_largest_spread_is_too_little() -> None:
+    control = SpreadControl(SpreadRule(fall=0.1, weaker=0.25))
+    assert [control.fell(spread) for spread in (0.3, 0.28, 0.4, 0.37, 0.35)] == [False, False, False, False, True]
+    assert float(control.factor) == 0.25
+
+
 def test_a_schedule_goes_in_a_straight_line_and_stays() -> None:
     schedule = Schedule(start=1.0, end=3.0, images=100, after=50)
     assert [schedule.at(n) for n in (0, 50, 100, 150, 1000)] == [1.0, 1.0, 2.0, 3.0, 3.0]
@@ -215,13 +242,16 @@ def run(
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(source: PictureSource, tmp_path: Path) -> None:
-    whole = fresh()
-    run(JOINT, source, tmp_path / "whole", whole)
+    # Any smaller spread than the largest goes back.
+    run_config = dataclasses.replace(RUN, validate_every=1, validate_pictures=4)
+    config = dataclasses.replace(JOINT, run=run_config, spread=SpreadRule(fall=0.0))
+    whole = fresh(config)
+    run(config, source, tmp_path / "whole", whole)
     # Stopped by the clock after each step, and gone on with in a new process's place.
-    parts = [run(JOINT, source, tmp_path / "parts", fresh(seed=9 if i else 0), minutes=0.0) for i in range(3)]
+    parts = [run(config, source, tmp_path / "parts", fresh(config, 9 if i else 0), minutes=0.0) for i in range(3)]
     assert parts == [1, 2, 3]
-    last = fresh(seed=5)
-    assert run(JOINT, source, tmp_path / "parts", last) == 4
+    last = fresh(config, seed=5)
+    assert run(config, source, tmp_path / "parts", last) == 4
     for name, module in whole.modules().items():
         other = last.modules()[name].state_dict()
         assert [key for key, value in module.state_dict().items() if not torch.equal(value, other[key])] == [], name
@@ -352,6 +382,9 @@ def test_joint_presets_load_and_half_a_judge_is_refused() -> None:
         assert isinstance(load_generator_training(name, {}), JointTraining)
     table = {"generator": {"resolution": 64}, "encoder": {}, "joint": {}, "projected": {}}
     with pytest.raises(UsageError, match="a judge and its weights"):
+        from_table(JointTraining, table)
+    table = {"generator": {"resolution": 64}, "encoder": {}, "joint": {}, "spread": {}, "run": {"held_out": 0}}
+    with pytest.raises(UsageError, match="none are held out"):
         from_table(JointTraining, table)
     with pytest.raises(UsageError, match=r"expected a lower and an upper bound"):
         SpectrumRule(samples=(1.1, 0.9))

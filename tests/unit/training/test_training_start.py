@@ -17,9 +17,12 @@ from pixel2style2pixel_cli.engine.loading import load_model
 from pixel2style2pixel_cli.errors import DivergedError, IntegrityError, MissingError, UsageError
 from pixel2style2pixel_cli.events import Event, Notice
 from pixel2style2pixel_cli.files.image import read_image
-from pixel2style2pixel_cli.training import auxiliary
+from pixel2style2pixel_cli.networks.efficientnet_lite import LiteSpec, LiteTrunk
+from pixel2style2pixel_cli.training import auxiliary, start
 from pixel2style2pixel_cli.training.checkpoint import Stamp, read_stamp, save_checkpoint
-from pixel2style2pixel_cli.training.start import _start_modules
+from pixel2style2pixel_cli.training.grow import begin_joint
+from pixel2style2pixel_cli.training.joint import JointTrainer
+from pixel2style2pixel_cli.training.joint_config import JointTraining, load_generator_training
 from pixel2style2pixel_cli.zoo.cards import load_card
 from pixel2style2pixel_cli.zoo.resolve import resolve
 
@@ -121,10 +124,24 @@ def test_the_next_stage_starts_from_averaged_weights(tmp_path: Path) -> None:
             parameter.add_(1.0)
     stamp = Stamp(step=1, config="{}")
     save_checkpoint(tmp_path, stamp, modules=earlier.modules(), optimisers={}, extra={})
-    _start_modules(tmp_path, later, lambda event: None)
+    start._start_modules(tmp_path, later, lambda event: None)
     for module in (later.generator, later.average):
         for name, value in earlier.average.state_dict().items():
             torch.testing.assert_close(module.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_a_generator_starts_from_a_model_by_its_name(presets: dict[str, str], discs: Path, tmp_path: Path) -> None:
+    networks = start._networks(Path("mini-invert"))
+    config = load_generator_training("mini-joint", {"generator.resolution": "256"})
+    assert isinstance(config, JointTraining) and networks.keys() == {"generator", "encoder"}
+    trainer, events = JointTrainer(config, LiteTrunk(LiteSpec()), torch.device("cpu")), list[Event]()
+    begin_joint(trainer, networks, Path("mini-invert"), events.append)
+    assert events == [Notice(message="from mini-invert: generator, encoder")]
+    for name, state in networks.items():
+        own = trainer.modules()[name].state_dict()
+        assert all(torch.equal(own[key], value) for key, value in state.items() if key != "latent_avg"), name
+    with pytest.raises(UsageError, match="generator of mini-invert has other sizes"):
+        api.train_generator([discs], tmp_path / "run", preset=presets["auto"], device="cpu", start="mini-invert")
 
 
 def test_three_stages_end_in_a_model_that_inverts(presets: dict[str, str], discs: Path, tmp_path: Path) -> None:
