@@ -14,6 +14,7 @@ import numpy as np
 from inverters import Codes, Inverted, Pixels
 from numpy.typing import NDArray
 
+from pixel2style2pixel_cli.evaluation.consistency import edit_lengths, kept_lengths
 from pixel2style2pixel_cli.evaluation.judges import Descriptor, Lite2
 
 Numbers = NDArray[np.float64]
@@ -81,16 +82,8 @@ def _correlations(a: Numbers, b: Numbers) -> Numbers:
 
 
 def edit_consistency(found: Inverted, step: Codes, invert: Callable[[Sequence[Pixels]], Codes], count: int) -> float:
-    """LEC: how far a code has moved after edit, drawing, inversion and the edit back (Tov et al. 2021, section 5.2).
-
-    Mean over pictures of the Euclidean norm over the whole code; of a hundred and more, without one in a hundred at
-    either end.
-    """
-    codes = found.codes[:count]
-    edited = [found.draw(i, code[None] + step)[0] for i, code in enumerate(codes)]
-    moved = np.linalg.norm((codes - (invert(edited) - step)).reshape(count, -1).astype(np.float64), axis=1)
-    cut = count // 100
-    return float(np.sort(moved)[cut : count - cut].mean())
+    """LEC: how far a code has moved after edit, drawing, inversion and the edit back; the mean over pictures."""
+    return float(kept_lengths(edit_lengths(found.codes[:count], step, found.draw, invert)).mean())
 
 
 def edits(found: Inverted, steps: Mapping[str, Codes], judge: LabelJudge, count: int) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from command import record_head, write_record
@@ -25,6 +24,7 @@ from torch import Tensor
 
 from pixel2style2pixel_cli.device import keep_freed_memory
 from pixel2style2pixel_cli.engine.loading import Model, load_model
+from pixel2style2pixel_cli.evaluation.consistency import kept_lengths
 from pixel2style2pixel_cli.files.pixels import to_uint8
 from pixel2style2pixel_cli.fitting.objective import load_judge
 from pixel2style2pixel_cli.fitting.refine import Refinement
@@ -98,10 +98,8 @@ def measured(model: Model, image: Tensor, codes: Tensor, directions: list[str]) 
     for step in find_steps(parse_directions(directions), None, model.installed):
         offset = as_offset(step, model.generator) * (1.0 if step.strength is None else step.strength)
         again = encoded(model, drawn(model, codes + offset)) - offset
-        lengths = (codes - again).flatten(1).norm(dim=1).numpy()
-        low, high = np.percentile(lengths, (1, 99))
-        kept = lengths[(lengths >= low) & (lengths <= high)]
-        found[f"editing_consistency_{step.name}"] = round(float(kept.mean()), 4)
+        lengths = (codes - again).flatten(1).norm(dim=1).double().numpy()
+        found[f"editing_consistency_{step.name}"] = round(float(kept_lengths(lengths).mean()), 4)
         found[f"length_of_{step.name}"] = round(float(offset.norm()), 4)
     return found
 

@@ -1,12 +1,7 @@
-"""A small face parser, only for measuring: pictures to CelebAMask-HQ classes. It is trained here and not shipped.
-
-A U-Net that works at half the size of the picture: 2 x 2 pixels become channels at its start and classes at its end.
-Shape suffixes: B batch, C channels, H W height and width, K classes.
-"""
+"""How the face parser is trained that ``p2s2p evaluate --parser`` and the benchmarks judge with; it is not shipped."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 from collections.abc import Sequence
@@ -17,79 +12,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from heldout import label_maps
-from measures import label_agreement
-from numpy.typing import NDArray
-from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from pixel2style2pixel_cli.files.pixels import to_float
+from pixel2style2pixel_cli.evaluation.layout import label_agreement
+from pixel2style2pixel_cli.evaluation.parser import parse
 from pixel2style2pixel_cli.inputs.labels import CELEBAMASK
-from pixel2style2pixel_cli.inputs.photo import resize_photo
+from pixel2style2pixel_cli.networks.face_parser import FaceParser
 from pixel2style2pixel_cli.training.augment import augment
 from pixel2style2pixel_cli.training.config import Augmentation
 from pixel2style2pixel_cli.training.data import PictureSource, training_batches
 
-Pixels = NDArray[np.uint8]
 CLASSES = len(CELEBAMASK)
-WIDTHS = (16, 32, 64, 128)
 # The parser must also read soft pictures with noise, as generators make them; a shift would move the classes.
 DAMAGE = Augmentation(colour=0.5, blur=1.0, noise=0.4)
-
-
-class Block(nn.Sequential):
-    """Two convolutions, each normalised."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        layers: list[nn.Module] = []
-        for channels in (inputs, outputs):
-            layers += [nn.Conv2d(channels, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
-        super().__init__(*layers)
-
-
-class FaceParser(nn.Module):
-    """Picture (B, 3, H, W) in [-1, 1] to class scores (B, K, H, W); H and W divisible by 16."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.down = nn.ModuleList(Block(a, b) for a, b in zip((12, *WIDTHS), WIDTHS, strict=False))
-        self.up = nn.ModuleList(Block(a + b, a) for a, b in itertools.pairwise(WIDTHS))
-        self.scores = nn.Conv2d(WIDTHS[0], 4 * CLASSES, 1)
-
-    def forward(self, image_BCHW: Tensor) -> Tensor:
-        x = F.pixel_unshuffle(image_BCHW, 2)
-        kept: list[Tensor] = []
-        for number, block in enumerate(self.down):
-            x = block(F.max_pool2d(x, 2) if number else x)
-            kept.append(x)
-        for number in reversed(range(len(self.up))):
-            wider = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-            x = self.up[number](torch.cat([kept[number], wider], dim=1))
-        return F.pixel_shuffle(self.scores(x), 2)
-
-
-class Parser:
-    """A trained parser: uint8 pictures of any size to uint8 maps (S, S), S being the size it was trained at."""
-
-    def __init__(self, path: Path) -> None:
-        with safe_open(path, framework="pt") as file:
-            self.record: dict[str, Any] = json.loads((file.metadata() or {})["record"])
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
-        self.size = int(self.record["size"])
-        self.network = FaceParser().eval()
-        self.network.load_state_dict(weights)
-
-    def __call__(self, pictures: Sequence[Pixels]) -> list[Pixels]:
-        return parse(self.network, [resize_photo(picture, self.size) for picture in pictures])
-
-
-@torch.no_grad()
-def parse(network: FaceParser, pictures: Sequence[Pixels]) -> list[Pixels]:
-    """The most likely class of every pixel."""
-    maps: list[Pixels] = []
-    for start in range(0, len(pictures), 16):
-        maps += list(network(to_float(pictures[start : start + 16])).argmax(dim=1).to(torch.uint8).numpy())
-    return maps
 
 
 def class_weights(source: PictureSource, count: int = 200) -> Tensor:
@@ -106,7 +42,7 @@ def train(source: PictureSource, kept: Path, *, steps: int, batch: int = 16, rat
     The state is ``kept`` every 50 steps, and an interrupted training of as many steps goes on from there.
     """
     torch.manual_seed(0)
-    network, weights = FaceParser().to(memory_format=torch.channels_last), class_weights(source)
+    network, weights = FaceParser(CLASSES).to(memory_format=torch.channels_last), class_weights(source)
     optimiser = torch.optim.Adam(network.parameters(), lr=rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
     parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "schedule": schedule}

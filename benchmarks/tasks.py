@@ -20,12 +20,13 @@ from typing import Any
 
 from command import record_head, write_record
 from heldout import Unavailable, read_faces
-from parser import Parser, train_parser
+from parser import train_parser
 from sheets import write_sheet
 from sides import SIDE
 from translations import MEASURES, Bench
 
 from pixel2style2pixel_cli.evaluation.judges import Descriptor
+from pixel2style2pixel_cli.evaluation.parser import Parser
 from pixel2style2pixel_cli.zoo.choose import choose_model
 
 

@@ -18,15 +18,17 @@ import numpy as np
 from command import Translated, translate
 from heldout import Faces, Unavailable, frontal_renders
 from identity import distances, shares
-from measures import label_agreement, line_agreement, masked_mse, mse, partner, psnr, spread
+from measures import masked_mse, mse, partner, psnr, spread
 from numpy.typing import NDArray
-from parser import Parser
 from PIL import Image
 from sheets import coloured
 from sides import all_reduced, inner_mask, reduced
 from yaw import YawEstimator
 
 from pixel2style2pixel_cli.evaluation.judges import SAME_PERSON, Descriptor
+from pixel2style2pixel_cli.evaluation.layout import label_agreement
+from pixel2style2pixel_cli.evaluation.lines import line_agreement
+from pixel2style2pixel_cli.evaluation.parser import Parser
 from pixel2style2pixel_cli.inputs.labels import resize_labels
 
 Pixels = NDArray[np.uint8]
