@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import time
 from pathlib import Path
@@ -92,6 +93,28 @@ def device_seconds(device: torch.device) -> float:
     """Clock reading after the device has finished what it was given."""
     synchronise(device)
     return time.perf_counter()
+
+
+def describe_device(device: torch.device) -> str:
+    """What computes, for records: the name of the GPU, or of the processor with the number of threads."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type != "cpu":
+        return device.type
+    threads = torch.get_num_threads()
+    return f"{_processor()}, {threads} thread{'s' * (threads != 1)}"
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except (OSError, ValueError):
+        pass
+    return platform.processor() or "CPU"
 
 
 def peak_bytes(device: torch.device) -> int | None:

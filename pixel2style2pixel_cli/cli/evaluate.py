@@ -13,6 +13,9 @@ from pixel2style2pixel_cli.options.evaluation import EvaluationOptions
 EXAMPLES = (
     "p2s2p evaluate p2s2p-out/invert photos/",
     "p2s2p evaluate results/ targets/ -r --size 128 -o report.json",
+    "p2s2p evaluate mini-invert photos/ --edit age=2 --plot report.png",
+    "p2s2p evaluate runs/maps photos/ --task seg2face --inputs maps/ --parser parser.safetensors",
+    "p2s2p evaluate parsed/ maps/ --labels celebamask-19",
 )
 COLUMNS = ("measure", "mean", "95 % interval")
 
@@ -20,7 +23,7 @@ COLUMNS = ("measure", "mean", "95 % interval")
 def evaluate(given: Given) -> int:
     """Compare; exit 3 where pairs were left out because they could not be compared."""
     from pixel2style2pixel_cli import api
-    from pixel2style2pixel_cli.jobs.evaluate import report_rows
+    from pixel2style2pixel_cli.jobs.report import report_rows
 
     output, values = given.output, given.values
     told = {declared.name: values[declared.name] for declared in declarations_of(EvaluationOptions)}

@@ -8,6 +8,8 @@ from pixel2style2pixel_cli.zoo.find import home_folder
 
 ALEXNET = "alexnet-owt-7be5be79.pth"
 VGG16 = "vgg16-397923af.pth"
+# The network of FID, as torch-fidelity publishes it.
+INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
 
 
 def auxiliary_file(name: str) -> Path:
