@@ -74,7 +74,7 @@ class Summary:
     """Counts of a whole run; ``ignored`` are files in folders that are not images.
 
     Of ``no_face``, ``no_face_written`` gave a picture all the same. ``not_tried`` are inputs that a run which stopped
-    early did not come to.
+    early did not come to. ``backend`` is who drew.
     """
 
     ok: int
@@ -90,6 +90,7 @@ class Summary:
     busy_share: float | None = None
     no_face_written: int = 0
     not_tried: int = 0
+    backend: str = "none"
 
     @property
     def complete(self) -> bool:
@@ -150,6 +151,7 @@ def summary_object(summary: Summary, code: int, *, dry_run: bool) -> dict[str, o
         "seconds": round(summary.seconds, 4),
         "device": summary.device,
         "dtype": summary.dtype,
+        "backend": summary.backend,
         "model": summary.model,
         "exit": code,
         "ignored": summary.ignored,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pixel2style2pixel_cli.errors import P2S2PError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, Phase, ignore_event
-from pixel2style2pixel_cli.options.shared import Dtype
+from pixel2style2pixel_cli.options.shared import Backend, Dtype
 from pixel2style2pixel_cli.options.task import SEVERAL, FaceOptions, TaskOptions
 from pixel2style2pixel_cli.options.validate import check_value, validate
 from pixel2style2pixel_cli.result import Result
@@ -54,14 +54,17 @@ class Session:
         *,
         device: str = "auto",
         dtype: Dtype = "auto",
+        backend: Backend = "auto",
         batch_size: int | Literal["auto"] = "auto",
         on_event: OnEvent = ignore_event,
     ) -> None:
         name: Any = model  # checked below, and a text from there on
-        asked = TaskOptions(model=name, device=device, dtype=dtype, batch_size=batch_size, on_event=on_event)
+        asked = TaskOptions(
+            model=name, device=device, dtype=dtype, backend=backend, batch_size=batch_size, on_event=on_event
+        )
         told = validate(asked, "load")
         self.model, self.on_event = told.model, on_event
-        self._device, self._dtype, self._batch_size = device, dtype, batch_size
+        self._device, self._dtype, self._backend, self._batch_size = device, dtype, backend, batch_size
         self._engines: dict[tuple[Path, Path | None, int | None, object], Engine] = {}
         self._ready: dict[tuple[object, ...], MemoryTask] = {}
         self._lock = threading.RLock()
@@ -260,7 +263,9 @@ class Session:
         from pixel2style2pixel_cli.engine.start import start_engine
 
         self._require_open()
-        device, installed = resolve_device(self._device), chosen.installed
+        # OpenVINO computes on the CPU, so that is where a run that names it and no device goes.
+        asked = "cpu" if (self._device, self._backend) == ("auto", "openvino") else self._device
+        device, installed = resolve_device(asked), chosen.installed
         accepted = bool(installed.card.measured.get("bfloat16_ok", False))
         dtype = resolve_dtype(chosen.options.dtype, device, low_precision_ok=accepted)
         key = (installed.card.folder, installed.changes, installed.stage, dtype)
@@ -268,7 +273,8 @@ class Session:
             if self._device == "auto" and not self._engines:
                 self.on_event(Notice(message=f"device: {device}"))
             self._engines[key] = start_engine(
-                installed, device=device, dtype=dtype, batch_size=self._batch_size, on_event=self.on_event,
+                installed, device=device, dtype=dtype, backend=self._backend, batch_size=self._batch_size,
+                on_event=self.on_event,
                 loaded=[engine.model for engine in self._engines.values()],
             )  # fmt: skip
         return self._engines[key]
@@ -296,7 +302,7 @@ class Session:
         if unknown:
             raise UsageError(f"{task} has no option {', '.join(unknown)} here", f"options: {', '.join(sorted(known))}")
         make: Callable[..., TaskOptions] = options_of(task)
-        return validate(make(model=self.model, dtype=self._dtype, **given), f"Session.{task}")
+        return validate(make(model=self.model, dtype=self._dtype, backend=self._backend, **given), f"Session.{task}")
 
     def _run(self, task: str, images: Sequence[Given], given: dict[str, Any], *, on_error: OnError) -> list[Outcome]:
         """What came of each input that gives a picture: its faces and variants, or the error that prevented them."""
@@ -363,6 +369,7 @@ def load(
     *,
     device: str = "auto",
     dtype: Dtype = "auto",
+    backend: Backend = "auto",
     batch_size: int | Literal["auto"] = "auto",
     on_event: OnEvent = ignore_event,
 ) -> Session:
@@ -372,7 +379,7 @@ def load(
     Models are loaded at
     their first use and stay. Raises what the command raises: MissingError for a model that is not installed, and so on.
     """
-    session = Session(model, device=device, dtype=dtype, batch_size=batch_size, on_event=on_event)
+    session = Session(model, device=device, dtype=dtype, backend=backend, batch_size=batch_size, on_event=on_event)
     if session.model not in ("auto", "mini"):
         from pixel2style2pixel_cli.zoo.choose import require_model
 

@@ -12,7 +12,7 @@ from pixel2style2pixel_cli.engine.backends import make_backend
 from pixel2style2pixel_cli.engine.batching import BatchSize, first_batch_size
 from pixel2style2pixel_cli.engine.engine import Engine
 from pixel2style2pixel_cli.engine.loading import Model, load_model
-from pixel2style2pixel_cli.events import OnEvent
+from pixel2style2pixel_cli.events import Notice, OnEvent
 from pixel2style2pixel_cli.zoo.resolve import InstalledModel
 
 
@@ -21,6 +21,7 @@ def start_engine(
     *,
     device: torch.device,
     dtype: torch.dtype,
+    backend: str = "torch",
     batch_size: int | Literal["auto"],
     on_event: OnEvent,
     loaded: Iterable[Model] = (),
@@ -33,6 +34,7 @@ def start_engine(
     size = first_batch_size(
         None if batch_size == "auto" else batch_size, device, per_image if isinstance(per_image, int) else None
     )
-    return Engine(
-        model, make_backend("torch", model, device, dtype), device, dtype, BatchSize(size, on_event), on_event
-    )
+    made = make_backend(backend, model, device, dtype, on_event)
+    if made.name != "torch":
+        on_event(Notice(message=f"backend: {made.name}"))
+    return Engine(model, made, device, dtype, BatchSize(size, on_event), on_event)

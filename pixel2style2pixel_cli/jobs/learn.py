@@ -142,7 +142,7 @@ def _codes_of(
     chosen: Chosen, sources: Sequence[Source], table: LabelTable, options: LearnOptions
 ) -> tuple[NDArray[np.float32], list[dict[str, str]], str]:
     """The codes (M, N, D) of the pictures that could be read, their labels, and the digest of the generator."""
-    session = Session(chosen.options.model, device=options.device, on_event=options.on_event)
+    session = Session(chosen.options.model, device=options.device, backend="torch", on_event=options.on_event)
     options.on_event(Progress(done=0, total=len(sources), label="learn"))
     options.on_event(Phase(name="loading"))
     translator = session.translator(chosen, [str(source.path) for source in sources])

@@ -134,6 +134,7 @@ class TaskRun:
             device=str(self.engine.device),
             dtype=self.engine.dtype_name,
             model=self.engine.model.label,
+            backend=self.engine.backend.name,
             peak_bytes=peak_bytes(self.engine.device),
             busy_share=self.busy / seconds if todo else None,
         )

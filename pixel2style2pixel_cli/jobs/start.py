@@ -53,6 +53,7 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
         chosen.options.model,
         device=options.device,
         dtype=options.dtype,
+        backend=options.backend,
         batch_size=options.batch_size,
         on_event=on_event,
     )

@@ -136,7 +136,9 @@ def _check_files(options: TuneOptions, sources: Sequence[Source]) -> None:
 
 def _prepare(options: TuneOptions, chosen: Chosen, sources: Sequence[Source]) -> Tuner:
     """The pictures read, their faces cut out, and the model that they are tuned on."""
-    session = Session(chosen.options.model, device=options.device, dtype="float32", on_event=options.on_event)
+    session = Session(
+        chosen.options.model, device=options.device, dtype="float32", backend="torch", on_event=options.on_event
+    )
     translator = session.translator(chosen, [str(source.path) for source in sources])
     prepared: list[Prepared] = []
     options.on_event(Phase(name="reading"))

@@ -55,7 +55,7 @@ def upfirdn2d(
     if up != (1, 1):
         x_BCHW = _insert_zeros(x_BCHW, up)
     x_BCHW = F.pad(x_BCHW, list(pad)) if any(pad) else x_BCHW
-    channels = x_BCHW.shape[1]
+    channels = int(x_BCHW.shape[1])  # an exporter needs the number itself: kernels have a known shape
     kernel = kernel.to(x_BCHW.dtype).flip(tuple(range(kernel.ndim)))  # conv2d correlates; a filter convolves
     if kernel.ndim == 1:
         row = kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1)

@@ -8,6 +8,8 @@ from pixel2style2pixel_cli.options.declare import MODEL, OUTPUT, RUN, Shortcut, 
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
+Backend = Literal["auto", "torch", "openvino", "onnx"]
+
 Existing = Literal["error", "skip", "overwrite", "rename"]
 
 ImageFormat = Literal["png", "jpg", "webp"]
@@ -21,6 +23,15 @@ def declare_device() -> str:
     return declare(
         "auto", "--device", metavar="DEVICE", section=MODEL, help="Where to compute: auto, cpu, cuda, cuda:N or mps."
     )
+
+
+def declare_backend() -> Backend:
+    """Who runs the networks of a task."""
+    return declare(
+        "auto", "--backend", metavar="NAME", section=MODEL,
+        help="What runs the networks: auto, torch, openvino or onnx. The last two are prepared for a model at first "
+        "use; auto then takes openvino on a CPU.",
+    )  # fmt: skip
 
 
 def declare_seed() -> int:

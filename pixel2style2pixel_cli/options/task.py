@@ -18,7 +18,9 @@ from pixel2style2pixel_cli.inputs.kinds import InputKind
 from pixel2style2pixel_cli.options.declare import FACES, MODEL, OUTPUT, RUN, STYLES, declare
 from pixel2style2pixel_cli.options.shared import MAX_PIXELS as MAX_PIXELS
 from pixel2style2pixel_cli.options.shared import (
+    Backend,
     Dtype,
+    declare_backend,
     declare_device,
     declare_dry_run,
     declare_existing,
@@ -123,6 +125,7 @@ class TaskOptions:
     dtype: Dtype = declare(
         "auto", "--dtype", metavar="TYPE", section=MODEL, help="Number format: auto, float32, bfloat16 or float16."
     )
+    backend: Backend = declare_backend()
     seed: int = declare_seed()
     noise: Noise = declare(
         "fixed",

@@ -371,6 +371,8 @@ class Output:
 
 def _resources(summary: Summary) -> str:
     parts = [f"device {summary.device}", summary.dtype]
+    if summary.backend != "none":
+        parts.append(f"drawn by {summary.backend}")
     if summary.peak_bytes is not None:
         parts.append(f"peak {file_size(summary.peak_bytes)}")
     if summary.busy_share is not None:

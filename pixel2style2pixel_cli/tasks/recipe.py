@@ -87,6 +87,8 @@ def recipe_maker(options: TaskOptions, installed: InstalledModel, inputs: Sequen
     shared.setdefault("paste", False)
     if options.dtype != "auto":
         shared["dtype"] = options.dtype
+    if options.backend != "auto":
+        shared["backend"] = options.backend
     if options.takes_inputs and installed.encoder is not None and installed.encoder.residual:
         shared["passes"] = installed.card.passes
     own = task_maker(options).recipe(installed, inputs)
