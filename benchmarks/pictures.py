@@ -4,8 +4,8 @@
 
 The pages name the photographs: NASA's portrait of Eileen Collins as scikit-image carries it (``skimage.data``), and the
 US Navy's of Grace Hopper as matplotlib does (``matplotlib.cbook.get_sample_data``). Writes ``docs/pictures/*.webp``,
-``models/mini-generator/samples.webp`` and ``models/mini-invert/inversions.webp``, each through its command or
-method, at the size that the bundled generator draws or, where a page needs several, at ``--tile``.
+each through its command or method, at the size that the bundled generator draws or, where a page needs several, at
+``--tile``.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class Pages:
         self, name: str, rows: Sequence[Sequence[Pixels]], captions: Sequence[str] = (), columns: int = 3
     ) -> None:
         """One sheet."""
-        path = self.folder / (name if "/" in name else f"docs/pictures/{name}")
-        write_sheet(path.with_suffix(".webp"), rows, captions, columns=columns, tile=self.tile)
-        print(path.with_suffix(".webp"))
+        path = self.folder / f"docs/pictures/{name}.webp"
+        write_sheet(path, rows, captions, columns=columns, tile=self.tile)
+        print(path)
 
     def pairs(self, task: str, numbers: Sequence[int], shown: Sequence[Pixels], *options: str, **more: Any) -> None:
         """What is shown of each input, beside the output."""
@@ -119,7 +119,7 @@ class Pages:
                 print(target)
         some = self.faces.pictures[:25]
         drawn = translate("invert", some).plain
-        self.write("models/mini-invert/inversions", [[some[i], drawn[i]] for i in sorted(drawn)], columns=5)
+        self.write("inversions", [[some[i], drawn[i]] for i in sorted(drawn)], columns=5)
 
     def samples(self) -> None:
         """Random faces at truncation 0.8, for the generator's page."""
@@ -127,7 +127,7 @@ class Pages:
         z = torch.randn(36, generator.spec.z_dim, generator=torch_generator(1))
         with torch.no_grad():
             drawn = [p for part in z.split(6) for p in to_uint8(generator(generator.map(part, 0.8)))]
-        self.write("models/mini-generator/samples", [[picture] for picture in drawn], columns=9)
+        self.write("samples", [[picture] for picture in drawn], columns=9)
 
 
 PAGES = (

@@ -19,6 +19,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -52,26 +53,32 @@ def ship(run: Path, models: Path) -> list[Path]:
     save_halved(written[1], "generator", moved_along(new, old, look), spec, "mit")
     digest = read_weight_header(written[0]).digest
     rows = header.generator_spec().n_styles
+    lender = read(run / "encoder.safetensors")
+    heads = _drop_copied_heads(lender)
     for path in sorted(models.glob("mini-*/encoder.safetensors")):
-        source = run / "encoder.safetensors" if path.parent.name == ENCODER else path
-        state, encoder = read(source), read_weight_header(source)
+        state = lender if path.parent.name == ENCODER else read(path)
         # one average code, in as many places
         state["latent_avg"] = state["latent_avg"][:1].expand(rows, -1).contiguous()
-        if encoder.encoder_spec().stage != 0:  # of one in W the first head is the only one
-            _repeat_last_head(state, rows)
-        save_halved(path, "encoder", state, dataclasses.asdict(encoder.encoder_spec()), "mit", digest)
+        encoder = dataclasses.replace(read_weight_header(path).encoder_spec(), heads=heads if heads < rows else 0)
+        save_halved(path, "encoder", state, dataclasses.asdict(encoder), "mit", digest)
         written.append(path)
     return written
 
 
-def _repeat_last_head(state: dict[str, Tensor], rows: int) -> None:
-    """An encoder with heads of its own gets one for every row; most borrow them and have none."""
-    own = sorted({int(found[1]) for key in state if (found := re.match(r"heads\.(\d+)\.", key))})
-    if not own:
-        return
-    last = f"heads.{own[-1]}."
-    for key in [key for key in state if key.startswith(last)]:
-        state.update({f"heads.{row}.{key[len(last) :]}": state[key].clone() for row in range(own[-1] + 1, rows)})
+def _drop_copied_heads(state: dict[str, Tensor]) -> int:
+    """Leave out the last heads that are copies of the one before, as a generator that grew gave them; how many stay."""
+    numbers = sorted({int(found[1]) for key in state if (found := re.match(r"heads\.(\d+)\.", key))})
+    while len(numbers) > 1:
+        last, before = (
+            {key.removeprefix(name): state[key] for key in state if key.startswith(name)}
+            for name in (f"heads.{numbers[-1]}.", f"heads.{numbers[-2]}.")
+        )
+        if last.keys() != before.keys() or any(not torch.equal(last[key], before[key]) for key in last):
+            break
+        for key in last:
+            del state[f"heads.{numbers[-1]}.{key}"]
+        numbers.pop()
+    return len(numbers)
 
 
 def update_card(card: Path, pixels: int, rows: int) -> None:
@@ -90,8 +97,9 @@ def update_card(card: Path, pixels: int, rows: int) -> None:
 def _table(header: WeightHeader) -> str:
     spec = header.generator_spec() if header.kind == "generator" else header.encoder_spec()
     values = {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(spec).items()}
-    if values.get("stage") == -1:  # of a kind that has none
-        del values["stage"]
+    for key, usual in (("stage", -1), ("heads", 0)):
+        if values.get(key) == usual:
+            del values[key]
     return f"[spec.{header.kind}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
 
 

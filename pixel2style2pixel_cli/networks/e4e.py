@@ -28,7 +28,8 @@ class E4EEncoder(PyramidEncoder):
 
     def offsets(self, x_BCHW: Tensor) -> Tensor:
         levels = self.pyramid(x_BCHW)
-        return _rows(self.heads, [levels[level_of_row(i)] for i in range(self.n_styles)], self.stage)
+        rows = _rows(self.heads, [levels[level_of_row(i)] for i in range(self.n_styles)], self.stage)
+        return torch.stack(rows, dim=1)
 
 
 class LiteE4EEncoder(LiteEncoder):
@@ -42,17 +43,20 @@ class LiteE4EEncoder(LiteEncoder):
 
     def offsets(self, x_BCHW: Tensor) -> Tensor:
         maps = self.pyramid(x_BCHW)
-        return _rows(self.heads, [maps[level] for level in self.levels], self.stage)
+        rows = _rows(self.heads, [maps[level] for level in self.levels], self.stage)
+        # Rows without a head repeat the last offset where theirs is open.
+        rows += [rows[-1] if row <= self.stage else rows[0] for row in range(len(rows), self.n_styles)]
+        return torch.stack(rows, dim=1)
 
 
-def _rows(heads: Iterable[nn.Module], features: Sequence[Tensor], stage: int) -> Tensor:
-    """w_i = w_0 + Delta_i (B, N, D) with Delta_i = 0 beyond the stage."""
+def _rows(heads: Iterable[nn.Module], features: Sequence[Tensor], stage: int) -> list[Tensor]:
+    """w_i = w_0 + Delta_i (B, D) with Delta_i = 0 beyond the stage."""
     first, *others = zip(heads, features, strict=True)
     base_BD = first[0](first[1])
     rows = [base_BD]
     for i, (head, x_BCHW) in enumerate(others, start=1):
         rows.append(base_BD + head(x_BCHW) if i <= stage else base_BD)
-    return torch.stack(rows, dim=1)
+    return rows
 
 
 def set_stage(encoder: Encoder, stage: int) -> None:

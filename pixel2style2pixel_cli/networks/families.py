@@ -23,7 +23,7 @@ class EncoderFamily:
     names that the options of published checkpoints give it, ``layout`` how those name its tensors; None where it was
     never published in another layout than ours. ``shared``: how the names of those parts begin that encoders of one
     generator may share, whatever their inputs. ``offsets``: rows after the first are offsets from it, which open one by
-    one (e4e).
+    one (e4e). ``repeats``: the last rows may share a head.
     """
 
     title: str
@@ -32,6 +32,7 @@ class EncoderFamily:
     layout: PublishedLayout | None = None
     shared: tuple[str, ...] = (HEADS,)
     offsets: bool = False
+    repeats: bool = False
 
 
 ENCODER_FAMILIES: dict[str, EncoderFamily] = {
@@ -91,6 +92,7 @@ ENCODER_FAMILIES: dict[str, EncoderFamily] = {
         title="a pSp on EfficientNet-Lite0",
         network=("lite", "LiteEncoder"),
         shared=(HEADS, "trunk.blocks.14.", "trunk.blocks.15."),
+        repeats=True,
     ),
     # An offset is another number than a row, so the last layer of every head is its own; what it sees may be shared.
     "lite_e4e": EncoderFamily(
@@ -98,5 +100,6 @@ ENCODER_FAMILIES: dict[str, EncoderFamily] = {
         network=("e4e", "LiteE4EEncoder"),
         shared=("trunk.", *(f"{HEADS}{row}.{layer}." for row in range(MOST_ROWS) for layer in HEAD_CONVOLUTIONS)),
         offsets=True,
+        repeats=True,
     ),
 }

@@ -39,6 +39,8 @@ class LiteEncoder(Encoder):
     a ReStyle encoder: both pictures pass the same network, and its rows for the second are taken from those for the
     first. It has no more numbers than an encoder of one picture, can start from one, and leaves alone what is drawn
     right already.
+    Where the spec has fewer ``heads`` than there are rows, the last rows are alike: a generator that grew needs no
+    more.
     """
 
     def __init__(self, spec: EncoderSpec, n_styles: int, style_dim: int) -> None:
@@ -50,7 +52,7 @@ class LiteEncoder(Encoder):
         self.trunk = LiteTrunk(LiteSpec())
         self.lateral = nn.ModuleList(nn.Conv2d(channels, width, 1) for channels in LITE_WIDTHS)
         self.smooth = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in LITE_WIDTHS[:-1])
-        self.levels = [level_of_row(row) for row in range(n_styles)]
+        self.levels = [level_of_row(row) for row in range(spec.head_rows(n_styles))]
         sizes = [spec.input_size // stride for stride in (4, 8, 16)]
         self.heads = nn.ModuleList(_head(width, spec.head_width, style_dim, sizes[level]) for level in self.levels)
 
@@ -65,7 +67,8 @@ class LiteEncoder(Encoder):
     def rows(self, x_BCHW: Tensor) -> Tensor:
         """What every head makes (B, N, D) of inputs with the channels of one picture."""
         maps = self.pyramid(x_BCHW)
-        return torch.stack([head(maps[level]) for head, level in zip(self.heads, self.levels, strict=True)], dim=1)
+        rows = [head(maps[level]) for head, level in zip(self.heads, self.levels, strict=True)]
+        return torch.stack(rows + rows[-1:] * (self.n_styles - len(rows)), dim=1)
 
     def pyramid(self, x_BCHW: Tensor) -> list[Tensor]:
         """Features at strides 4, 8 and 16, each summed with the coarser ones."""

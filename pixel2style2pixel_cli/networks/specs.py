@@ -38,7 +38,8 @@ class EncoderSpec:
     """Size and kind of an encoder; the defaults are those of the published pSp encoders.
 
     The number of rows and the style width are the generator's and are not repeated here. ``stage`` is how many rows
-    after the first have an offset of their own, in a kind that has such (e4e): 0 is a code in W.
+    after the first have an offset of their own, in a kind that has such (e4e): 0 is a code in W. ``heads`` is how many
+    rows have a head of their own, in a kind on EfficientNet-Lite0: those after take the last one's; 0 is every row.
     """
 
     kind: EncoderKind = "psp"
@@ -48,6 +49,7 @@ class EncoderSpec:
     widths: tuple[int, int, int, int] = WIDTHS
     head_width: int = 512
     stage: int = ALL_OPEN
+    heads: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in ENCODER_FAMILIES:
@@ -62,6 +64,13 @@ class EncoderSpec:
                 f"the rows of an encoder of kind {self.kind} are no offsets, so it has no stage {self.stage}",
                 f"leave stage out, or use kind {' or '.join(k for k, f in ENCODER_FAMILIES.items() if f.offsets)}",
             )
+        if self.heads and not ENCODER_FAMILIES[self.kind].repeats:
+            raise UsageError(
+                f"every row has a head of its own in an encoder of kind {self.kind}, and encoder.heads is {self.heads}",
+                f"leave heads out, or use kind {' or '.join(k for k, f in ENCODER_FAMILIES.items() if f.repeats)}",
+            )
+        if not 0 <= self.heads <= MOST_ROWS:
+            raise UsageError(f"encoder heads is {self.heads}, expected 0 (one for every row) to {MOST_ROWS}")
         if not ALL_OPEN <= self.stage <= MOST_ROWS:
             raise UsageError(
                 f"encoder stage is {self.stage}, expected {ALL_OPEN} (all offsets are open) or 0 to {MOST_ROWS}"
@@ -90,6 +99,15 @@ class EncoderSpec:
     def has_offsets(self) -> bool:
         """Whether rows after the first are offsets from it, which a stage opens."""
         return ENCODER_FAMILIES[self.kind].offsets
+
+    def head_rows(self, n_styles: int) -> int:
+        """How many of so many rows have a head of their own; UsageError for more heads than rows."""
+        if self.heads > n_styles:
+            raise UsageError(
+                f"the encoder has {self.heads} heads, and a code of this generator has {n_styles} rows",
+                f"set heads to {n_styles} or less",
+            )
+        return self.heads or n_styles
 
     def open_rows(self, n_styles: int) -> int:
         """How many of so many rows have an offset of their own; UsageError for a stage beyond the last of them."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
 
 from pixel2style2pixel_cli.errors import ShapeError, UsageError
+from pixel2style2pixel_cli.networks.e4e import LiteE4EEncoder, set_stage
 from pixel2style2pixel_cli.networks.efficientnet_lite import FoldedConv, LiteSpec, LiteTrunk, fold_batch_norm
 from pixel2style2pixel_cli.networks.lite import LITE_UNITS, LITE_WIDTHS, LiteEncoder
 from pixel2style2pixel_cli.networks.psp import EncoderSpec
@@ -79,6 +82,29 @@ def test_rows_read_coarse_middle_and_fine_maps() -> None:
     assert LiteEncoder(spec(), 14, 4).levels[8:] == [0] * 6
     encoder = LiteEncoder(spec(size=128), 12, 4)
     assert [tuple(x.shape[2:]) for x in encoder.pyramid(torch.zeros(1, 3, 128, 128))] == [(32, 32), (16, 16), (8, 8)]
+
+
+def test_the_last_rows_may_share_a_head() -> None:
+    torch.manual_seed(0)
+    shared = LiteEncoder(dataclasses.replace(spec(), heads=10), 12, 4)
+    assert len(shared.heads) == 10 and shared.latent_avg.shape == (12, 4)
+    x = torch.randn(2, 3, 64, 64)
+    codes = shared.offsets(x)
+    assert codes.shape == (2, 12, 4) and not torch.equal(codes[:, 8], codes[:, 9])
+    assert torch.equal(codes[:, 10], codes[:, 9]) and torch.equal(codes[:, 11], codes[:, 9])
+    kind = dataclasses.replace(spec(), kind="lite_e4e", heads=10)
+    offsets = LiteE4EEncoder(kind, 12, 4)
+    codes = offsets.offsets(x)
+    assert torch.equal(codes[:, 11], codes[:, 9]) and not torch.equal(codes[:, 11], codes[:, 0])
+    set_stage(offsets, 10)  # the last open row takes the offset of row 9
+    codes = offsets.offsets(x)
+    assert torch.equal(codes[:, 10], codes[:, 9]) and torch.equal(codes[:, 11], codes[:, 0])
+    with pytest.raises(UsageError, match="13 heads, and a code of this generator has 12 rows"):
+        LiteEncoder(dataclasses.replace(spec(), heads=13), 12, 4)
+    with pytest.raises(UsageError, match="every row has a head of its own in an encoder of kind psp"):
+        EncoderSpec(heads=2)
+    with pytest.raises(UsageError, match="heads is -1"):
+        dataclasses.replace(spec(), heads=-1)
 
 
 def test_other_trunks_and_sizes_are_refused() -> None:
