@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixel2style2pixel_cli.errors import InputError, UsageError
+from pixel2style2pixel_cli.errors import InputError
 from pixel2style2pixel_cli.events import ImageDone, OnEvent, Progress, Summary, ignore_event
 from pixel2style2pixel_cli.options.directions import DirectionOptions
 from pixel2style2pixel_cli.options.evaluation import EvaluationOptions
@@ -28,11 +28,11 @@ from pixel2style2pixel_cli.options.training import (
     EncoderTrainingOptions,
     GeneratorTrainingOptions,
     PackOptions,
-    TrainingOptions,
+    RecogniserTrainingOptions,
 )
 from pixel2style2pixel_cli.options.tuning import TuneOptions
 from pixel2style2pixel_cli.options.validate import input_list, validate
-from pixel2style2pixel_cli.tasks.table import TASKS, TRAINED, options_of
+from pixel2style2pixel_cli.tasks.table import TASKS, options_of
 
 if TYPE_CHECKING:
     from pixel2style2pixel_cli.face.detect import Detector
@@ -288,72 +288,27 @@ def show_file(path: str | Path) -> dict[str, Any]:
 
 
 def _train_generator(options: GeneratorTrainingOptions) -> dict[str, Any]:
-    from pixel2style2pixel_cli.training.start import start_generator
+    from pixel2style2pixel_cli.jobs.train import train_generator
 
-    return start_generator(preset=options.preset or "stylegan2-128", **_training(options))
+    return train_generator(options)
 
 
 def _train_encoder(options: EncoderTrainingOptions) -> dict[str, Any]:
-    from pixel2style2pixel_cli.training.fit import Asked
-    from pixel2style2pixel_cli.training.start import start_encoder
+    from pixel2style2pixel_cli.jobs.train import train_encoder
 
-    if options.task not in TRAINED:
-        raise UsageError(f"no training task {options.task!r}", f"tasks: {', '.join(TRAINED)}")
-    told = _training(options)
-    asked = Asked(
-        task=options.task,
-        kind=options_of(options.task).kind,
-        preset=options.preset or _encoder_preset(options),
-        overrides=told.pop("overrides"),
-        method=options.method,
-        partners=[Path(folder) for folder in options.partners or ()],
-        labels=options.labels,
-    )
-    return start_encoder(generator=options.generator, asked=asked, teacher=options.teacher, **told)
+    return train_encoder(options)
 
 
-def _encoder_preset(options: EncoderTrainingOptions) -> str:
-    """The published settings of a task, or of a method of inversion."""
-    if options.method in (None, "psp"):
-        return f"psp-{options.task}"
-    if options.task != "invert":
-        raise UsageError(
-            f"there is no preset of {options.method} for {options.task}", "name settings of your own with --preset"
-        )
-    return f"{options.method}-ffhq"
+def _train_recogniser(options: RecogniserTrainingOptions) -> dict[str, Any]:
+    from pixel2style2pixel_cli.jobs.train import train_recogniser
 
-
-def _training(options: TrainingOptions) -> dict[str, Any]:
-    """What both trainings are told."""
-    steps = {} if options.steps is None else {"run.steps": str(options.steps)}
-    return {
-        "data": options.data,
-        "out": Path(options.out),
-        "overrides": {**(options.overrides or {}), **steps},
-        "start": None if options.start is None else Path(options.start),
-        "device": options.device,
-        "seed": options.seed,
-        "minutes": options.minutes,
-        "resume": options.resume,
-        "check": options.check,
-        "on_event": options.on_event,
-    }
+    return train_recogniser(options)
 
 
 def _pack_data(options: PackOptions) -> dict[str, Any]:
-    from pixel2style2pixel_cli.training.pack import Packing, pack, partner_folders
+    from pixel2style2pixel_cli.jobs.train import pack_data
 
-    return pack(
-        [Path(folder) for folder in options.data],
-        Path(options.out),
-        partners=partner_folders(
-            options.labels, labels=options.label_maps, sketch=options.sketches, frontal=options.frontal,
-            mask=options.masks, small=options.small,
-        ),
-        packing=Packing(size=options.size, crop=options.crop, shard=options.shard),
-        overwrite=options.overwrite,
-        on_event=options.on_event,
-    )  # fmt: skip
+    return pack_data(options)
 
 
 pack_data = function_of(
@@ -375,6 +330,15 @@ train_encoder = function_of(
     EncoderTrainingOptions,
     _train_encoder,
     does="Train an encoder into W+ of a frozen generator.",
+    by_place=("data", "out"),
+)
+
+
+train_recogniser = function_of(
+    "api.train_recogniser",
+    RecogniserTrainingOptions,
+    _train_recogniser,
+    does="Train a face recogniser on pictures of many persons.",
     by_place=("data", "out"),
 )
 

@@ -17,7 +17,7 @@ OTHERS = {
     "tune": "Tune the generator on pictures of one person, so that it draws them from their codes.",
     "evaluate": "Measure how near results are to their targets: error, likeness, identity, detail.",
     "show": "Show the recipe of a picture, or the contents of a latent or a weight file.",
-    "train": "Train a generator, or an encoder for one.",
+    "train": "Train a generator, an encoder for one, or a face recogniser.",
     "data": "Pack pictures for training.",
     "models": "List, show, pull, import, blend, verify and remove models.",
 }

@@ -1,4 +1,4 @@
-"""``p2s2p train generator`` and ``p2s2p train encoder``: the project's own trainer."""
+"""``p2s2p train generator``, ``encoder`` and ``recogniser``: the project's own trainer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from typing import Any
 from pixel2style2pixel_cli.cli.spec import CommandSpec, Given
 from pixel2style2pixel_cli.events import SCHEMA
 from pixel2style2pixel_cli.options.declare import Declaration, declarations_of
-from pixel2style2pixel_cli.options.training import EncoderTrainingOptions, GeneratorTrainingOptions, TrainingOptions
+from pixel2style2pixel_cli.options.training import (
+    EncoderTrainingOptions,
+    GeneratorTrainingOptions,
+    RecogniserTrainingOptions,
+    TrainingOptions,
+)
 from pixel2style2pixel_cli.output import Output
 from pixel2style2pixel_cli.tasks.table import TRAINED
 
@@ -27,6 +32,13 @@ def encoder(given: Given) -> int:
     from pixel2style2pixel_cli import api
 
     return _train(given, EncoderTrainingOptions, api.train_encoder)
+
+
+def recogniser(given: Given) -> int:
+    """Train a face recogniser."""
+    from pixel2style2pixel_cli import api
+
+    return _train(given, RecogniserTrainingOptions, api.train_recogniser)
 
 
 def _train(given: Given, kind: type[TrainingOptions], train: Callable[..., Mapping[str, Any]]) -> int:
@@ -70,5 +82,11 @@ COMMANDS = (
         help="Train an encoder into the W+ space of a generator.",
         act=encoder,
         takes=tuple(_of_the_table(declared) for declared in declarations_of(EncoderTrainingOptions)),
+    ),
+    CommandSpec(
+        name="train.recogniser",
+        help="Train a face recogniser on pictures of many persons: a folder with one sub-folder a person.",
+        act=recogniser,
+        takes=declarations_of(RecogniserTrainingOptions),
     ),
 )

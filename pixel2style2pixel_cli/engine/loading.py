@@ -165,4 +165,6 @@ def locate_generator(name: str) -> tuple[Path, InstalledModel | None]:
         require_digest(path)
         return path, None
     installed = resolve(find_card(name))
+    if "generator" not in installed.files:
+        raise UsageError(f"the model {installed.name} has no generator", "see p2s2p models list")
     return installed.checked_files["generator"], installed

@@ -9,18 +9,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.networks.faceid import INPUT_SIZE, FaceRecogniser
-
-# The face inside an FFHQ crop of 256 px: first row, end, first column, end.
-FACE_BOX = (35, 223, 32, 220)
-BOX_SIZE = 256
+from pixel2style2pixel_cli.networks.faceid import FaceRecogniser
+from pixel2style2pixel_cli.networks.specs import BOX_SIZE, FACE_BOX, RecogniserSpec
 
 
-def crop_face(image_BCHW: Tensor) -> Tensor:
-    """The fixed box around the face of an FFHQ crop, at any size of picture."""
+def crop_face(image_BCHW: Tensor, box: tuple[int, int, int, int] = FACE_BOX) -> Tensor:
+    """A fixed box of an aligned picture, in pixels of a picture of 256 px, at any size of picture."""
     scale = image_BCHW.shape[-1] / BOX_SIZE
-    top, bottom, left, right = (round(edge * scale) for edge in FACE_BOX)
+    top, bottom, left, right = (round(edge * scale) for edge in box)
     return image_BCHW[:, :, top:bottom, left:right]
+
+
+def face_input(image_BCHW: Tensor, spec: RecogniserSpec) -> Tensor:
+    """What a recogniser sees of aligned pictures: its box at its size, by averages, as the published loss makes it."""
+    return F.adaptive_avg_pool2d(crop_face(image_BCHW, spec.box), spec.input_size)
 
 
 class IdentityLoss(nn.Module):
@@ -31,9 +33,8 @@ class IdentityLoss(nn.Module):
         self.recogniser = recogniser.eval().requires_grad_(False)
 
     def embed(self, image_BCHW: Tensor) -> Tensor:
-        """Embeddings (B, 512) of unit length."""
-        face = F.adaptive_avg_pool2d(crop_face(image_BCHW), INPUT_SIZE)
-        embedding: Tensor = self.recogniser(face)
+        """Embeddings (B, E) of unit length."""
+        embedding: Tensor = self.recogniser(face_input(image_BCHW, self.recogniser.spec))
         return embedding
 
     def forward(self, image_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:

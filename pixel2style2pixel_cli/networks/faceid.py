@@ -1,31 +1,47 @@
-"""The ArcFace recogniser: the IR-SE trunk with an embedding head, input 112 px (Deng et al. 2019)."""
+"""Face recognisers: a trunk with the embedding head of ArcFace (Deng et al. 2019); the published one is IR-SE50."""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.errors import check_shape
+from pixel2style2pixel_cli.errors import UsageError, check_shape
+from pixel2style2pixel_cli.networks.efficientnet_lite import LiteSpec, LiteTrunk
 from pixel2style2pixel_cli.networks.irse import IRSETrunk
-from pixel2style2pixel_cli.networks.specs import DEPTHS, WIDTHS
+from pixel2style2pixel_cli.networks.lite import LITE_UNITS, LITE_WIDTHS
+from pixel2style2pixel_cli.networks.specs import RECOGNISER_STRIDES, RecogniserSpec
 
-INPUT_SIZE = 112
-EMBEDDING = 512
+PUBLISHED = RecogniserSpec()
 
 
 class FaceRecogniser(nn.Module):
-    """Faces (B, 3, 112, 112) in [-1, 1] to embeddings (B, 512) of unit length; a dot product compares two."""
+    """Faces (B, 3, S, S) in [-1, 1] to embeddings (B, E) of unit length; a dot product compares two."""
 
-    def __init__(self, depth: int = 50) -> None:
+    def __init__(self, spec: RecogniserSpec = PUBLISHED) -> None:
         super().__init__()
-        self.trunk = IRSETrunk(3, DEPTHS[depth], WIDTHS)
+        self.spec = spec
+        self.trunk = _trunk(spec)
+        channels, side = spec.widths[-1], spec.input_size // RECOGNISER_STRIDES[spec.kind]
         self.head = nn.Sequential(
-            nn.BatchNorm2d(WIDTHS[-1]),
+            nn.BatchNorm2d(channels),
             nn.Flatten(),
-            nn.Linear(WIDTHS[-1] * 7 * 7, EMBEDDING),
-            nn.BatchNorm1d(EMBEDDING),
+            nn.Linear(channels * side * side, spec.embedding),
+            nn.BatchNorm1d(spec.embedding),
         )
 
     def forward(self, face_BCHW: Tensor) -> Tensor:
-        check_shape(face_BCHW, (None, 3, INPUT_SIZE, INPUT_SIZE), "face")
+        size = self.spec.input_size
+        check_shape(face_BCHW, (None, 3, size, size), "face")
         return F.normalize(self.head(self.trunk(face_BCHW)[-1]))
+
+
+def _trunk(spec: RecogniserSpec) -> IRSETrunk | LiteTrunk:
+    if spec.kind == "irse":
+        return IRSETrunk(3, spec.units, spec.widths)
+    if spec.units != LITE_UNITS or spec.widths != LITE_WIDTHS:
+        raise UsageError(
+            f"a recogniser of kind lite has Lite0's trunk, units {LITE_UNITS} and widths {LITE_WIDTHS}; "
+            f"found {spec.units} and {spec.widths}",
+            f"set recogniser.units={list(LITE_UNITS)} and recogniser.widths={list(LITE_WIDTHS)}",
+        )
+    return LiteTrunk(LiteSpec())

@@ -30,6 +30,13 @@ MOST_PIXELS, MOST_WIDTH, MOST_UNITS, MOST_LAYERS = 4096, 4096, 200, 64
 # The stage of an encoder whose rows may all differ from the first, whatever their number.
 ALL_OPEN = -1
 
+# The face inside an FFHQ crop of 256 px that the published recogniser sees: first row, end, first column, end.
+FACE_BOX = (35, 223, 32, 220)
+BOX_SIZE = 256
+
+# Kinds of recognisers, and how much smaller than its input the last map of each is.
+RECOGNISER_STRIDES = {"irse": 16, "lite": 32}
+
 S = TypeVar("S")
 
 
@@ -179,6 +186,49 @@ class DiscriminatorSpec:
     def channels(self) -> dict[int, int]:
         """Channels of the features at each resolution."""
         return channel_table(self.resolutions, self.channel_multiplier, self.channel_max)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecogniserSpec:
+    """Size and kind of a face recogniser; the defaults are those of the published ArcFace network.
+
+    ``irse`` is the IR-SE trunk, ``lite`` EfficientNet-Lite0. ``box`` is the part of an aligned picture that it sees, a
+    square: first row, end, first column, end, in pixels of a picture of 256 px.
+    """
+
+    kind: str = "irse"
+    input_size: int = 112
+    embedding: int = 512
+    units: tuple[int, int, int, int] = DEPTHS[50]
+    widths: tuple[int, int, int, int] = WIDTHS
+    box: tuple[int, int, int, int] = FACE_BOX
+
+    def __post_init__(self) -> None:
+        if self.kind not in RECOGNISER_STRIDES:
+            raise UsageError(
+                f"unknown recogniser kind {shown_value(self.kind)}", f"known: {', '.join(RECOGNISER_STRIDES)}"
+            )
+        stride = RECOGNISER_STRIDES[self.kind]
+        if not 32 <= self.input_size <= MOST_PIXELS or self.input_size % stride:
+            raise UsageError(
+                f"recogniser input size is {shown_value(self.input_size)}, expected a multiple of {stride} from 32 to "
+                f"{MOST_PIXELS}"
+            )
+        if len(self.units) != 4 or len(self.widths) != 4 or len(self.box) != 4:
+            raise UsageError("a recogniser has four units, four widths, and a box of four edges")
+        _check_sizes("recogniser units", MOST_UNITS, *self.units)
+        _check_sizes("recogniser widths", MOST_WIDTH, *self.widths, self.embedding)
+        top, bottom, left, right = self.box
+        if not (0 <= top < bottom <= BOX_SIZE and 0 <= left < right <= BOX_SIZE) or bottom - top != right - left:
+            raise UsageError(
+                f"recogniser box is {list(self.box)}, expected a square in a picture of {BOX_SIZE} px",
+                "give first row, end, first column, end: [32, 224, 32, 224]",
+            )
+
+    @property
+    def picture_size(self) -> int:
+        """The side of an aligned picture of whose box nothing is enlarged or reduced."""
+        return round(self.input_size * BOX_SIZE / (self.box[1] - self.box[0]))
 
 
 def channel_table(resolutions: Sequence[int], multiplier: float, maximum: int) -> dict[int, int]:

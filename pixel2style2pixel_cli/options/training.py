@@ -34,7 +34,8 @@ class TrainingOptions:
         "--preset",
         metavar="NAME",
         section=DATA,
-        help="Preset to begin with; the default is stylegan2-128, for an encoder psp-TASK, or METHOD-ffhq.",
+        help="Preset to begin with; the default is stylegan2-128, for an encoder psp-TASK, or METHOD-ffhq, for a "
+        "recogniser lite-faces.",
     )
     overrides: Mapping[str, str] | None = declare(
         None,
@@ -62,6 +63,11 @@ class TrainingOptions:
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class GeneratorTrainingOptions(TrainingOptions):
     """What the training of a generator is told."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
+class RecogniserTrainingOptions(TrainingOptions):
+    """What the training of a face recogniser is told."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
@@ -138,4 +144,8 @@ class EncoderTrainingOptions(TrainingOptions):
     teacher: str | None = declare(
         None, "--teacher", metavar="MODEL", section=DATA, path=True,
         help="Inversion model whose codes of the targets are learned; used by losses.code.",
+    )  # fmt: skip
+    recogniser: str | None = declare(
+        None, "--recogniser", metavar="MODEL", section=DATA, path=True, default_means="the published ArcFace",
+        help="Face recogniser that losses.id looks through: the folder of p2s2p train recogniser, or its file.",
     )  # fmt: skip

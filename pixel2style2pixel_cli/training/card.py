@@ -9,7 +9,7 @@ from pathlib import Path
 from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.files.atomic import write_atomic
 from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS
-from pixel2style2pixel_cli.networks.specs import GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import GeneratorSpec, RecogniserSpec
 from pixel2style2pixel_cli.training.config import EncoderTraining
 from pixel2style2pixel_cli.training.export import LICENCE
 from pixel2style2pixel_cli.training.offsets import Method
@@ -25,6 +25,11 @@ _TITLES: dict[Method, str] = {"psp": "", "e4e": "e4e ", "cycle": "Cycle Encoding
 def write_generator_card(folder: Path, spec: GeneratorSpec) -> None:
     """The card of a generator's run: by itself it does no task."""
     _write(_card(folder, "generator", spec))
+
+
+def write_recogniser_card(folder: Path, spec: RecogniserSpec) -> None:
+    """The card of a recogniser's run: it draws nothing, and losses look through it."""
+    _write(replace(_card(folder, "face recogniser"), recogniser=spec))
 
 
 def write_encoder_card(
@@ -61,7 +66,7 @@ def write_encoder_card(
     return _write(card)
 
 
-def _card(folder: Path, title: str, spec: GeneratorSpec) -> Card:
+def _card(folder: Path, title: str, spec: GeneratorSpec | None = None) -> Card:
     """A card named after the run's folder, which may be called what no model can be."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("._-")[:64]
     return Card(
@@ -73,7 +78,7 @@ def _card(folder: Path, title: str, spec: GeneratorSpec) -> Card:
         commercial_ok=True,
         generator=spec,
         input=InputRule(),
-        mixing_layers=mixing_layers(spec.n_styles),
+        mixing_layers="" if spec is None else mixing_layers(spec.n_styles),
         weights=(),
         folder=folder,
     )

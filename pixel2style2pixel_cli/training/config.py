@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pixel2style2pixel_cli.errors import UsageError, in_one_line
 from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS, InputKind
@@ -28,6 +28,8 @@ LARGEST_FILE = 1_000_000  # bytes
 
 # Those that open offsets from the first row.
 OFFSET_METHODS = ("e4e", "cycle")
+
+RunKind = Literal["generator", "encoder", "recogniser"]
 
 T = TypeVar("T")
 
@@ -326,28 +328,28 @@ class EncoderTraining:
             )
 
 
-def preset_names(kind: Literal["generator", "encoder"]) -> list[str]:
+def preset_names(kind: RunKind) -> list[str]:
     """Presets that come with the package, for one kind of run."""
     return sorted(item.name.removesuffix(".toml") for item in _presets(kind).iterdir() if item.name.endswith(".toml"))
 
 
-def _presets(kind: Literal["generator", "encoder"]) -> Traversable:
+def _presets(kind: RunKind) -> Traversable:
     return resources.files("pixel2style2pixel_cli.training") / "presets" / kind
 
 
-def load_training(cls: type[T], kind: Literal["generator", "encoder"], name: str, overrides: dict[str, str]) -> T:
+def load_training(cls: type[T], kind: RunKind, name: str, overrides: dict[str, str]) -> T:
     """The configuration of a preset or TOML file, with ``section.key`` values replaced."""
     return from_table(cls, read_table(kind, name, overrides))
 
 
-def read_table(kind: Literal["generator", "encoder"], name: str, overrides: dict[str, str]) -> dict[str, Any]:
+def read_table(kind: RunKind, name: str, overrides: dict[str, str]) -> dict[str, Any]:
     """The tables of a preset or TOML file, with ``section.key`` values replaced."""
     known = preset_names(kind)
     source = Path(name) if name.endswith(".toml") else _presets(kind) / f"{name}.toml"
     if not source.is_file():
-        other: Literal["generator", "encoder"] = "encoder" if kind == "generator" else "generator"
+        other = next((each for each in get_args(RunKind) if name in preset_names(each)), None)
         elsewhere = f"{name} is a preset of train {other}, not of train {kind}"
-        what = elsewhere if name in preset_names(other) else f"no preset or configuration file {name}"
+        what = f"no preset or configuration file {name}" if other is None else elsewhere
         raise UsageError(what, f"presets: {', '.join(known)}; or a .toml file")
     try:
         if isinstance(source, Path) and source.stat().st_size > LARGEST_FILE:

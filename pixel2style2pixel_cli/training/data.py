@@ -40,7 +40,8 @@ class Batch:
 
     A mirrored picture has another vector than the one stored: ``paired`` (B,) is False there. ``labels`` (B, S, S),
     uint8, are the classes of the pixels, ``frontal`` (B, 3, S, S) the same faces from the front, where asked for.
-    ``given`` are the inputs of the encoder that the data hold, None for a picture without one.
+    ``given`` are the inputs of the encoder that the data hold, None for a picture without one. ``person`` (B,) numbers
+    whom each picture shows, where the data are persons.
     """
 
     image: Tensor
@@ -49,6 +50,7 @@ class Batch:
     labels: Tensor | None = None
     frontal: Tensor | None = None
     given: Sequence[Pixels | None] | None = None
+    person: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class _Example:
     labels: Pixels | None
     frontal: Pixels | None
     given: Pixels | None
+    person: int | None
 
 
 class PictureSource:
@@ -88,6 +91,7 @@ class PictureSource:
         self._entries, self.unpaired = found.entries, found.unpaired
         self._news = list(found.left_out)
         self._broken: dict[int, str] = {}
+        self._persons: list[int] | None = None  # of each picture, where the data are persons
         where = ", ".join(map(str, paths))
         if labels == "required":
             self._keep("labels", where)
@@ -167,6 +171,7 @@ class PictureSource:
             labels=self._partner(entry, "labels", self.size) if self.labelled else None,
             frontal=self._partner(entry, "frontal", self.size) if self._turned else None,
             given=given,
+            person=None if self._persons is None else self._persons[index],
         )
 
     def _sound(self, index: int) -> _Example:
@@ -208,6 +213,7 @@ class PictureSource:
             given=None
             if self._given is None
             else [None if row.given is None else _mirrored(row.given, flip) for row, flip in rows],
+            person=None if self._persons is None else torch.tensor([row.person for row, _ in rows]),
         )
 
 

@@ -210,9 +210,9 @@ class EncoderTrainer:
     def _weights(self, step: int) -> dict[str, float]:
         """The weights of the losses at a step; Cycle Encoding changes those of codes (methods.md 8.1)."""
         losses = self.config.losses
-        weights: dict[str, float] = {field.name: getattr(losses, field.name) for field in dataclasses.fields(losses)}
+        values = {field.name: getattr(losses, field.name) for field in dataclasses.fields(losses)}
         factors = {} if self.offsets is None else self.offsets.schedule.factors(step)
-        return {name: weight * factors.get(name, 1.0) for name, weight in weights.items()}
+        return {n: weight * factors.get(n, 1.0) for n, weight in values.items() if not isinstance(weight, str)}
 
     def _target(self, batch: Batch) -> Tensor:
         """What the encoder learns to draw."""

@@ -35,7 +35,9 @@ class EncoderLosses:
     ``l2``, ``pyramid`` and ``gradient`` count on eyes, brows, nose and mouth; it needs label maps in the data.
     ``code`` holds the codes to those that a teacher, an encoder for the same generator, writes for the target: many
     times cheaper than drawing, which is then done ``draw_every`` so many steps. ``delta`` and ``adversarial`` are those
-    of the methods e4e and cycle: the length of the offsets, and what the discriminator of codes says.
+    of the methods e4e and cycle: the length of the offsets, and what the discriminator of codes says. ``recogniser`` is
+    the network that ``id`` looks through, a run folder of ``train recogniser``, a file or a model; empty is the
+    published ArcFace.
     """
 
     l2: float = weight_of("l2", 1.0)
@@ -51,11 +53,14 @@ class EncoderLosses:
     delta: float = 0.0
     adversarial: float = 0.0
     draw_every: int = 1
+    recogniser: str = ""
 
     def __post_init__(self) -> None:
         check_numbers("losses", self, draw_every=(1, MOST))
         if not self.drawn and not self.code:
             raise UsageError("no loss teaches the encoder", "set losses.l2, another loss of pictures, or losses.code")
+        if self.recogniser and not self.id:
+            raise UsageError("a recogniser is named, but losses.id is 0", "add --set losses.id=0.1")
         if self.draw_every > 1 and not self.code:
             raise UsageError(
                 "losses.draw_every leaves steps without a loss where losses.code is 0", "set losses.draw_every=1"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec
+from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec, RecogniserSpec
 from pixel2style2pixel_cli.weights.write import save_halved
 
 LICENCE = "mit"
@@ -29,3 +29,8 @@ def export_heads(folder: Path, state: Mapping[str, Tensor], spec: EncoderSpec) -
 def export_generator(folder: Path, state: Mapping[str, Tensor], spec: GeneratorSpec) -> Path:
     """Write ``generator.safetensors``."""
     return save_halved(folder / "generator.safetensors", "generator", state, dataclasses.asdict(spec), LICENCE)
+
+
+def export_recogniser(folder: Path, state: Mapping[str, Tensor], spec: RecogniserSpec) -> Path:
+    """Write ``recogniser.safetensors``."""
+    return save_halved(folder / "recogniser.safetensors", "recogniser", state, dataclasses.asdict(spec), LICENCE)

@@ -9,6 +9,7 @@ them there may be, each with offsets of its own and empty where a picture has no
 - ``hole_blob``: masks, white where a face is to be filled in;
 - ``small_blob``: the same faces small or blurred;
 - ``z`` (n, Z): the random vector that each picture was rendered from;
+- ``identity`` (n,): whom each picture shows, as a number or a name;
 - ``name``: what messages call each picture.
 
 Nothing in a shard is a pickle.
@@ -31,7 +32,7 @@ from pixel2style2pixel_cli.training.partners import PARTNERS, PartnerKind
 
 SHARD_SUFFIX = ".npz"
 DATA_HINT = "give a folder of pictures or of packed .npz shards"
-IMAGE, VECTORS, NAMES, MADE_FROM, LEFT_OUT = "image", "z", "name", "made_from", "left_out"
+IMAGE, VECTORS, NAMES, MADE_FROM, LEFT_OUT, PERSONS = "image", "z", "name", "made_from", "left_out", "identity"
 
 Bytes = NDArray[np.uint8]
 
@@ -40,7 +41,8 @@ Bytes = NDArray[np.uint8]
 class Entry:
     """One picture: what to call it, its file or its encoded bytes, and what belongs to it.
 
-    ``key`` tells pictures of one source apart and is the same on every machine.
+    ``key`` tells pictures of one source apart and is the same on every machine. ``person`` is whom a packed picture
+    shows, where its shard says so.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Entry:
     content: Path | Bytes
     z: NDArray[np.float32] | None = None
     partners: Mapping[PartnerKind, Path | Bytes] = field(default_factory=dict)
+    person: str = ""
 
 
 def read_shard(path: Path, key: str) -> list[Entry]:
@@ -58,15 +61,16 @@ def read_shard(path: Path, key: str) -> list[Entry]:
             vectors = shard[VECTORS].astype(np.float32) if VECTORS in shard else [None] * len(pictures)
             names = shard[NAMES] if NAMES in shard else [f"picture {i}" for i in range(len(pictures))]
             beside = {k: _slices(shard, row.shard) for k, row in PARTNERS.items() if f"{row.shard}_off" in shard}
-            rows = list(zip(pictures, vectors, names, strict=True))
+            persons = shard[PERSONS].astype(np.str_) if PERSONS in shard else [""] * len(pictures)
+            rows = list(zip(pictures, vectors, names, persons, strict=True))
             partners = [
                 {kind: parts[i] for kind, parts in beside.items() if len(parts[i])} for i in range(len(pictures))
             ]
     except (OSError, ValueError, KeyError, IndexError, BadZipFile) as error:
         raise UsageError(f"{path} is not a packed shard of pictures: {in_one_line(error)}", DATA_HINT) from error
     return [
-        Entry(f"{path} {name}", f"{key}/{i}", content, z, partners[i])
-        for i, (content, z, name) in enumerate(rows)
+        Entry(f"{path} {name}", f"{key}/{i}", content, z, partners[i], str(person))
+        for i, (content, z, name, person) in enumerate(rows)
     ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from pixel2style2pixel_cli.errors import P2S2PError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent
 from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator
-from pixel2style2pixel_cli.training.auxiliary import NETWORKS, find_lite_trunk
+from pixel2style2pixel_cli.training.auxiliary import find_lite_trunk, find_networks
 from pixel2style2pixel_cli.training.card import write_encoder_card, write_generator_card
 from pixel2style2pixel_cli.training.check import check_run
 from pixel2style2pixel_cli.training.checkpoint import FILE, load_module, module_names, read_stamp
@@ -46,7 +46,7 @@ from pixel2style2pixel_cli.zoo.resolve import resolve
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Job:
+class Job:
     """What both kinds of run share: pictures, the run folder, the seed, what to do with an earlier run."""
 
     source: PictureSource
@@ -79,8 +79,8 @@ def start_generator(
         source = PictureSource(data, config.generator.resolution, out=out)
         config = fit_to_data(config, overrides, source, on_event)
         torch.manual_seed(seed)
-        job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
-        result = _run(_joint_trainer(config, chosen, job, start), config.run, to_json(config), job)
+        job = Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
+        result = run_job(_joint_trainer(config, chosen, job, start), config.run, to_json(config), job)
         if not check:
             read = EncoderTraining(encoder=config.encoder)
             write_encoder_card(out, read, out / "generator.safetensors", None)
@@ -105,8 +105,8 @@ def start_generator(
     if config.mapping is not None and not check and read_stamp(out) is None:
         found = trainer.fit_mapping(source, config.mapping, on_event)
         on_event(Notice(message="mapping network fitted: " + ", ".join(f"{k} {v:.4g}" for k, v in found.items())))
-    job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
-    result = _run(trainer, config.run, to_json(config), job)
+    job = Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
+    result = run_job(trainer, config.run, to_json(config), job)
     if not check:
         write_generator_card(out, config.generator)
     return result
@@ -140,8 +140,8 @@ def start_encoder(
         raise UsageError(what, "use both: --set losses.code=1 --teacher NAME, where NAME is an inversion model")
     source = open_pictures(data, asked, config, frozen.spec.resolution, out)
     config = fit_to_data(config, asked.overrides, source, on_event)
-    wanted = {row.network for row in config.losses.of_pictures.values() if row.network is not None}
-    networks = {name: NETWORKS[name]() for name in sorted(wanted)}
+    networks, losses = find_networks(config.losses)
+    config = replace(config, losses=losses)
     pretrained = find_lite_trunk() if config.encoder.kind.startswith("lite") and start is None else None
     torch.manual_seed(seed)
     taught = None if teacher is None else _find_teacher(teacher, frozen)
@@ -155,8 +155,8 @@ def start_encoder(
         _start_encoder(trainer, start, digest)
         on_event(Notice(message=f"encoder starts from {start}"))
     _announce_schedule(trainer, on_event)
-    job = _Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
-    result = _run(trainer, config.run, to_json(config), job)
+    job = Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
+    result = run_job(trainer, config.run, to_json(config), job)
     if not check:
         write_encoder_card(out, config, path, lender, task=asked.task)
     return result
@@ -177,7 +177,7 @@ def _announce_schedule(trainer: EncoderTrainer, on_event: OnEvent) -> None:
 def _start_encoder(trainer: EncoderTrainer, start: Path, digest: str) -> None:
     """Begin with the encoder of a run folder, or of a model by its name."""
     if (start / FILE).is_file() or not _is_model(start):
-        trainer.take_over(_checkpoint(start))
+        trainer.take_over(checkpoint_of(start))
         return
     installed = resolve(find_card(str(start)))
     encoder = load_encoder(installed, trainer.generator)
@@ -194,7 +194,7 @@ def _is_model(name: Path) -> bool:
         return False
 
 
-def _joint_trainer(config: JointTraining, device: torch.device, job: _Job, start: Path | None) -> JointTrainer:
+def _joint_trainer(config: JointTraining, device: torch.device, job: Job, start: Path | None) -> JointTrainer:
     """Networks of a joint run before its first step; where the run is resumed, the checkpoint replaces them."""
     trainer = JointTrainer(config, find_lite_trunk(), device)
     if read_stamp(job.out) is not None:
@@ -213,12 +213,12 @@ def _joint_trainer(config: JointTraining, device: torch.device, job: _Job, start
 def _networks(start: Path) -> Mapping[str, Mapping[str, Tensor]]:
     """The networks of a run folder, or generator and encoder of a model by its name."""
     if (start / FILE).is_file() or not _is_model(start):
-        return networks_of(_checkpoint(start))
+        return networks_of(checkpoint_of(start))
     model = load_model(resolve(find_card(str(start))), torch.device("cpu"), torch.float32)
     return {"generator": model.generator.state_dict(), "encoder": model.encoder.state_dict()}
 
 
-def _run(trainer: Trainer, run: RunConfig, config: str, job: _Job) -> dict[str, Any]:
+def run_job(trainer: Trainer, run: RunConfig, config: str, job: Job) -> dict[str, Any]:
     if job.check:
         return check_run(trainer, run, job.source, job.out, seed=job.seed, on_event=job.on_event)
     report_news(job.source, job.on_event)
@@ -259,7 +259,7 @@ def _start_modules(start: Path, trainer: Trainer, on_event: OnEvent) -> None:
         for name in shared:
             load_module(start, name, modules[name], states[name.removesuffix("_average")])
     else:
-        path = _checkpoint(start)
+        path = checkpoint_of(start)
         found = module_names(path)
         shared = [name for name in modules if name in found]
         if not shared:
@@ -270,7 +270,7 @@ def _start_modules(start: Path, trainer: Trainer, on_event: OnEvent) -> None:
     on_event(Notice(message=f"from {start}: {', '.join(shared)}"))
 
 
-def _checkpoint(run: Path) -> Path:
+def checkpoint_of(run: Path) -> Path:
     path = run / FILE
     if not path.is_file():
         raise UsageError(f"no checkpoint in {run}", "name the folder of another run, or a model that is installed")

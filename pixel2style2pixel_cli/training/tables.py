@@ -16,7 +16,9 @@ from pixel2style2pixel_cli.training.limits import MOST
 MOST_ITEMS = 64  # of a list
 
 # Keys that checkpoints of earlier versions lack, and what their runs did.
-ADDED: dict[str, Any] = {"encoder.stage": -1, "task.method": "psp", "losses.delta": 0.0, "losses.adversarial": 0.0}
+ADDED: dict[str, Any] = {
+    "encoder.stage": -1, "task.method": "psp", "losses.delta": 0.0, "losses.adversarial": 0.0, "losses.recogniser": "",
+}  # fmt: skip
 
 T = TypeVar("T")
 

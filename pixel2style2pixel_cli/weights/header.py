@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pixel2style2pixel_cli.errors import InputError, IntegrityError, UsageError, in_one_line, shown_value
 from pixel2style2pixel_cli.files.paths import display
-from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec, read_spec
+from pixel2style2pixel_cli.networks.specs import EncoderSpec, GeneratorSpec, RecogniserSpec, read_spec
 
 METADATA_KEY = "p2s2p"  # of weights and latents alike
 METADATA_SCHEMA = 1
@@ -45,6 +45,10 @@ class WeightHeader:
     def generator_spec(self) -> GeneratorSpec:
         """The sizes of the generator in the file; IntegrityError for a file of something else."""
         return self._spec(GeneratorSpec, "generator")
+
+    def recogniser_spec(self) -> RecogniserSpec:
+        """The sizes of the recogniser in the file; IntegrityError for a file of something else."""
+        return self._spec(RecogniserSpec, "recogniser")
 
     def _spec(self, kind: type[S], role: str) -> S:
         if self.kind != role:

@@ -31,8 +31,9 @@ def card_text(card: Card) -> str:
     tables: dict[str, Mapping[str, object]] = {
         "spec.encoder": {} if card.encoder is None else dataclasses.asdict(card.encoder),
         "spec.generator": {} if card.generator is None else dataclasses.asdict(card.generator),
-        "input": rule,
-        "mixing": {"layers": card.mixing_layers},
+        "spec.recogniser": {} if card.recogniser is None else dataclasses.asdict(card.recogniser),
+        "input": rule if card.recogniser is None else {},
+        "mixing": {"layers": card.mixing_layers} if card.recogniser is None else {},
         "invert": {key: value for key, usual in INVERSION.items() if (value := getattr(card, key)) != usual},
     }
     parts = ["\n".join(_lines(top))]

@@ -12,11 +12,11 @@ from typing import Literal, TypeVar, cast, get_args
 
 from pixel2style2pixel_cli.errors import SHOWN, MissingError, UsageError, in_one_line, listed, shown_value
 from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS, InputKind
-from pixel2style2pixel_cli.networks.specs import MOST_PIXELS, EncoderSpec, GeneratorSpec, read_spec
+from pixel2style2pixel_cli.networks.specs import MOST_PIXELS, EncoderSpec, GeneratorSpec, RecogniserSpec, read_spec
 
 CARD_FILE = "model.toml"
 
-Role = Literal["encoder", "heads", "generator", "checkpoint"]
+Role = Literal["encoder", "heads", "generator", "recogniser", "checkpoint"]
 SourceKind = Literal["hf", "https", "gdrive", "dist"]
 RepoType = Literal["model", "space", "dataset"]
 Grade = Literal["A", "B", "C", "none"]
@@ -111,6 +111,8 @@ class InputRule:
 class Card:
     """Everything the program knows about a model before it opens the weights.
 
+    A model that is a face recogniser draws nothing: it has a ``recogniser`` and neither encoder nor generator.
+
     ``auto`` is False for a model that is used only where it is named: one of something other than faces, or one look of
     the user's own among others. ``encoder_model``
     and ``generator_model`` name the models whose networks this one works with, where they are not its own;
@@ -129,6 +131,7 @@ class Card:
     commercial_ok: bool
     encoder: EncoderSpec | None = None
     generator: GeneratorSpec | None = None
+    recogniser: RecogniserSpec | None = None
     encoder_model: str | None = None
     heads_model: str | None = None
     generator_model: str | None = None
@@ -151,7 +154,8 @@ class Card:
     def roles(self) -> tuple[Role, ...]:
         """The files an installed copy of this model consists of, not counting those of other models."""
         own: dict[Role, object] = {
-            "encoder": self.encoder, "heads": self.weight("heads"), "generator": self.generator
+            "encoder": self.encoder, "heads": self.weight("heads"), "generator": self.generator,
+            "recogniser": self.recogniser,
         }  # fmt: skip
         return tuple(role for role, what in own.items() if what is not None)
 
@@ -295,6 +299,7 @@ def _parse_card(top: _Table, folder: Path) -> Card:
         commercial_ok=top.take("commercial_ok", bool, False),
         encoder=spec.spec("encoder", EncoderSpec),
         generator=spec.spec("generator", GeneratorSpec),
+        recogniser=spec.spec("recogniser", RecogniserSpec),
         encoder_model=top.model("encoder_model"),
         heads_model=top.model("heads_model"),
         generator_model=top.model("generator_model"),
@@ -315,8 +320,10 @@ def _parse_card(top: _Table, folder: Path) -> Card:
     )
     for table in (spec, rule, mixing, inversion, top):
         table.finish()
-    if card.generator is None and card.generator_model is None:
+    if card.generator is None and card.generator_model is None and card.recogniser is None:
         top.problems.append("neither spec.generator nor generator_model is given")
+    if card.recogniser is not None and (card.encoder, card.generator, *card.borrowed) != (None, None):
+        top.problems.append("spec.recogniser is given beside an encoder or a generator, expected it alone")
     for role, own, model in (
         ("encoder", card.encoder, card.encoder_model),
         ("generator", card.generator, card.generator_model),

@@ -56,6 +56,7 @@ def card_fields(name: str) -> dict[str, Any]:
         "bundled": card.bundled,
         "encoder": card.encoder_model if card.encoder is None else dataclasses.asdict(card.encoder),
         "generator": card.generator_model if card.generator is None else dataclasses.asdict(card.generator),
+        **({} if card.recogniser is None else {"recogniser": dataclasses.asdict(card.recogniser)}),
         "input": f"{card.input.kind}, aligned: {card.input.align}",
         "weights": [
             {
@@ -69,7 +70,7 @@ def card_fields(name: str) -> dict[str, Any]:
             for w in card.weights
         ],
         "installed": {role: str(path) for role, path in model.files.items()} if model else None,
-        "directions": _directions_of(model) if model else None,
+        "directions": _directions_of(model) if model and "generator" in model.files else None,
         "measured": card.measured,
     }
 

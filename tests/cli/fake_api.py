@@ -56,6 +56,10 @@ class FakeApi:
         self.calls["train_encoder"] = ((data, out), options)
         return self.result
 
+    def train_recogniser(self, data: list[str], out: Any, **options: Any) -> dict[str, Any]:
+        self.calls["train_recogniser"] = ((data, out), options)
+        return self.result
+
     def pack_data(self, data: list[str], out: Any, **options: Any) -> dict[str, Any]:
         self.calls["pack_data"] = ((data, out), options)
         return {"pictures": 3, "left_out": len(data) - 1, "unpaired": 0}

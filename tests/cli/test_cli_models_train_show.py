@@ -119,7 +119,18 @@ def test_train_encoder(p2s2p: Call, api: FakeApi) -> None:
     assert options == {
         "task": "invert", "generator": "mini-generator", "preset": None, "overrides": {}, "steps": None,
         "minutes": None, "start": None, "teacher": None, "device": "auto", "seed": 0, "resume": True, "check": False,
-        "method": None, "partners": None, "labels": None,
+        "method": None, "partners": None, "labels": None, "recogniser": None,
+    }  # fmt: skip
+
+
+def test_train_recogniser(p2s2p: Call, api: FakeApi) -> None:
+    result = p2s2p("train", "recogniser", "--data", "a", "--out", "run", "--steps", "5", "--json")
+    assert json.loads(result.out)["event"] == "train"
+    arguments, options = api.calls["train_recogniser"]
+    assert arguments == (["a"], Path("run")) and callable(options.pop("on_event"))
+    assert options == {
+        "preset": None, "overrides": {}, "steps": 5, "minutes": None, "start": None, "device": "auto", "seed": 0,
+        "resume": True, "check": False,
     }  # fmt: skip
 
 

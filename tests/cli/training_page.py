@@ -24,7 +24,7 @@ CONSOLE = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
 PRESET = re.compile(r"`([\w-]+\.toml)`[^`]*```toml\n(.*?)```", re.DOTALL)
 PROGRESS = re.compile(r".*: \d+/\d+ after ")  # a line every ten seconds, where a machine is slow
 NUMBER = re.compile(r"\d[\d.]*(e[+-]?\d+)?")
-SIDE, PICTURES = 64, 24
+SIDE, PICTURES, PERSONS = 64, 24, 6
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def blocks(page: str) -> list[list[Shown]]:
 
 
 def write_inputs(folder: Path, page: str) -> None:
-    """The presets that the page shows, pictures of discs with their label maps, one broken and one without a map."""
+    """The presets that the page shows, discs with their label maps, one broken and one without a map, and persons."""
     for name, text in PRESET.findall(page):
         (folder / name).write_text(text)
     rng = np.random.default_rng(0)
@@ -59,6 +59,13 @@ def write_inputs(folder: Path, page: str) -> None:
             (folder / name / place).parent.mkdir(parents=True, exist_ok=True)
             if name == "photos" or number < PICTURES - 1:
                 Image.fromarray(pixels.astype(np.uint8)).save(folder / name / place)
+    for person in range(PERSONS):
+        colour = rng.integers(0, 255, 3)
+        (folder / "people" / f"{person}").mkdir(parents=True)
+        for view in range(4):
+            grain = rng.integers(-20, 20, (SIDE, SIDE, 3))
+            picture = (colour + grain).clip(0, 255).astype(np.uint8)
+            Image.fromarray(picture).save(folder / "people" / f"{person}" / f"{view}.png")
     (folder / "photos" / "a" / "24.png").write_bytes(b"no picture")
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pixel2style2pixel_cli.losses.identity import IdentityLoss, crop_face
 from pixel2style2pixel_cli.networks.faceid import FaceRecogniser
+from pixel2style2pixel_cli.networks.specs import RecogniserSpec
 
 
 class Corner(FaceRecogniser):
@@ -16,6 +17,7 @@ class Corner(FaceRecogniser):
 
     def __init__(self) -> None:
         nn.Module.__init__(self)
+        self.spec = RecogniserSpec()
         self.scale = nn.Parameter(torch.ones(()))
 
     def forward(self, face_BCHW: Tensor) -> Tensor:

@@ -91,7 +91,7 @@ def test_other_functions_check_as_well() -> None:
 
 def test_help_lists_every_function() -> None:
     assert set(TASKS) <= set(dir(api))
-    for name in ("train_generator", "train_encoder", "blend_models", "pull_models", "list_faces"):
+    for name in ("train_generator", "train_encoder", "train_recogniser", "blend_models", "pull_models", "list_faces"):
         function = getattr(api, name)
         options = [p.name for p in inspect.signature(function).parameters.values() if p.name not in ("inputs", "ask")]
         assert all(f"\n{option}: " in function.__doc__ for option in options if option not in ("stdin", "on_event"))
