@@ -6,7 +6,7 @@
 Encoders into W, into W+ from the last map ("naive"), and pSp's, the last also without the identity loss and without the
 regularisation; each with several seeds, all with the same steps, pictures and rates; beside optimisation in W and W+.
 Training is ``p2s2p train encoder``, measuring ``p2s2p evaluate``. Every cell of the table is kept in ``--work``, so the
-same command goes on where it was stopped; other settings are cells of their own. Writes ``ablation.md`` and
+same command goes on where it was stopped; other settings are cells of their own. Writes a page for people and
 ``records/ablation.json``. Without ``--recogniser`` and without the published one the rows that need it are left out.
 """
 
@@ -39,6 +39,7 @@ from pixel2style2pixel_cli.zoo.choose import choose_model
 
 ROOT = Path(__file__).parents[1]
 PRESET = "mini-invert"
+PAGE = ".md"
 IDENTITY, REGULARISATION = "0.1", "0.005"  # the published weights (methods.md 4.4)
 # Small enough for a processor; the same for every row.
 NETWORK = {
@@ -86,7 +87,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--optimise", type=int, default=100, help="steps of the optimisations")
     parser.add_argument("--edit", default="age=2", help="the direction whose consistency is measured")
     parser.add_argument("--work", type=Path, default=Path("ablation-work"), help="where cells are kept")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks", help="folder of ablation.md and records/")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks", help="folder of the page and of records/")
     return parser.parse_args()
 
 
@@ -117,7 +118,7 @@ def main() -> None:
         "processor_minutes": round(sum(cell["processor_seconds"] for cell in cells) / 60, 1), "cells": cells,
     }  # fmt: skip
     write_record(options.out / "records" / "ablation.json", record)
-    write_atomic(options.out / "ablation.md", page(record).encode())
+    write_atomic((options.out / "ablation").with_suffix(PAGE), page(record).encode())
 
 
 def encoder_cell(

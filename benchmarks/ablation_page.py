@@ -71,8 +71,8 @@ def page(record: Mapping[str, Any]) -> str:
         f"Every encoder was trained for {settings['steps']} steps on renders, with {settings['seeds']} seeds, which "
         f"change weights and order alike, by the preset `{record['preset']}` with {network}; identity loss "
         f"{record['weights']['id']}, regularisation {record['weights']['w_norm']} where a row has them. The paper "
-        f"trains {PUBLISHED_STEPS / settings['steps']:.0f} times as long, and with LPIPS: the table says how soon each part "
-        "helps, not where it ends.",
+        f"trains {PUBLISHED_STEPS / settings['steps']:.0f} times as long, and with LPIPS: the table says how soon each "
+        "part helps, not where it ends.",
         "" if record["identity_loss"] else "No recogniser was at hand: no row has the identity loss.",
         "\n".join(table(rows)),
         f"Encoders on {settings['pictures']} held-out renders of `{record['held_out']}`, optimisations of "
