@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pixel2style2pixel_cli.errors import P2S2PError
 from pixel2style2pixel_cli.evaluation.inception import InceptionDistance
 from pixel2style2pixel_cli.evaluation.intervals import interval
-from pixel2style2pixel_cli.evaluation.judges import SAME_PERSON, Descriptor, Lite2
+from pixel2style2pixel_cli.evaluation.judges import SAME_PERSON, Descriptor, Lite2, Recogniser
 from pixel2style2pixel_cli.evaluation.layout import Agreement
 from pixel2style2pixel_cli.evaluation.lines import line_f1
 from pixel2style2pixel_cli.evaluation.parser import Parser
@@ -89,16 +89,19 @@ class Wanted:
 class Collected:
     """What was seen so far; ``add`` takes one pair, ``means`` and ``sets`` say what comes of all.
 
-    With ``parser`` the layout of faces is measured, with ``lines`` the lines of drawings that are made of the pictures.
+    With ``parser`` the layout of faces is measured, with ``recogniser`` identity once more, with ``lines`` the lines of
+    drawings that are made of the pictures.
     """
 
     judges: Judges
     seed: int = 0
     parser: Parser | None = None
+    recogniser: Recogniser | None = None
     lines: bool = False
     rows: dict[str, list[float]] = field(default_factory=dict)
     layouts: dict[str, Agreement] = field(default_factory=dict)
     _faces: list[tuple[Points | None, Points | None]] = field(default_factory=list)
+    _known: list[tuple[Points, Points]] = field(default_factory=list)
     _seen: list[tuple[Points, Points]] = field(default_factory=list)
     _power: list[torch.Tensor] = field(default_factory=list)
     _sides: set[int] = field(default_factory=set)
@@ -119,6 +122,10 @@ class Collected:
             self._faces.append(faces)
             if faces[0] is not None and faces[1] is not None:
                 pair["identity_distance"] = float(np.linalg.norm(faces[0] - faces[1]))
+        if self.recogniser is not None:
+            known = self.recogniser([drawn, target])
+            self._known.append((known[0], known[1]))
+            pair["identity_similarity"] = float(known[0] @ known[1])
         if self.judges.lite2 is not None:
             features = self.judges.lite2([drawn, target])
             self._seen.append((features[0], features[1]))
@@ -171,6 +178,9 @@ class Collected:
             found["spectrum_ratio"] = {str(c): r for c, r in zip(CYCLES, ratios, strict=False)}
         if self._faces:
             found["faces"] = self._identity()
+        if len(self._known) >= LEAST_SET:
+            known = own_found(*self._embedded())
+            found["recogniser"] = {"people": len(self._known), **{n: float(r.mean()) for n, r in known.items()}}
         if len(self._seen) >= LEAST_SET:
             results, targets = (np.stack(part) for part in zip(*self._seen, strict=True))
             found["lite2"] = {"frechet": frechet(targets, results), **precision_recall(targets, results)}
@@ -187,7 +197,15 @@ class Collected:
             rows = {"under_0.6": (np.linalg.norm(inputs - outputs, axis=1) < SAME_PERSON).astype(np.float64)}
             rows |= own_found(inputs, outputs)
             found["faces"] = {name: interval(values, self.seed) for name, values in rows.items()}
+        if len(self._known) >= LEAST_SET:
+            rows = own_found(*self._embedded())
+            found["recogniser"] = {name: interval(values, self.seed) for name, values in rows.items()}
         return found
+
+    def _embedded(self) -> tuple[Points, Points]:
+        """Embeddings of targets and of results."""
+        results, targets = (np.stack(part) for part in zip(*self._known, strict=True))
+        return targets, results
 
     def _both(self) -> tuple[Points, Points] | None:
         """Descriptors of targets and results, of the pairs with both; None of too few."""

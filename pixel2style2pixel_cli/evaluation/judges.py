@@ -1,4 +1,5 @@
-"""Networks that judge pictures and that no training here sees: dlib's face descriptor, EfficientNet-Lite2, LPIPS."""
+"""Networks that judge pictures: dlib's face descriptor and EfficientNet-Lite2, which no training here sees, and
+recognisers that were trained here."""
 
 from __future__ import annotations
 
@@ -13,8 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from pixel2style2pixel_cli.convert.efficientnet_lite import load_trunk
+from pixel2style2pixel_cli.engine.recognisers import load_recogniser
 from pixel2style2pixel_cli.errors import MissingError
 from pixel2style2pixel_cli.files.pixels import to_float
+from pixel2style2pixel_cli.losses.identity import IdentityLoss
 from pixel2style2pixel_cli.networks.efficientnet_lite import LiteSpec
 from pixel2style2pixel_cli.zoo.landmarks import DISTRIBUTION, find_landmarks
 
@@ -77,6 +80,22 @@ def _descriptor_file() -> Path:
     if path is None or not path.is_file():
         raise MissingError(f"dlib's face descriptor {DESCRIPTOR} was not found", f"type: pip install {DISTRIBUTION}")
     return path
+
+
+class Recogniser:
+    """A recogniser of our own on aligned faces (H, H, 3): embeddings (E,) of unit length; ``digest`` is its file's.
+
+    Raises UsageError where there is none of that name.
+    """
+
+    def __init__(self, name: str) -> None:
+        recogniser, self.digest = load_recogniser(name)
+        self._network = IdentityLoss(recogniser)
+
+    @torch.no_grad()
+    def __call__(self, pictures: Sequence[Pixels]) -> NDArray[np.float64]:
+        """Embeddings (M, E) of pictures of one size."""
+        return np.asarray(self._network.embed(to_float(pictures)).double().numpy())
 
 
 class Lite2:

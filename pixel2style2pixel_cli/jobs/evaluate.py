@@ -126,14 +126,17 @@ def evaluate_files(options: EvaluationOptions) -> dict[str, Any]:
     _check(options)
     if place is not None and place.exists() and options.existing == "skip":
         return {}
+    from pixel2style2pixel_cli.evaluation.judges import Recogniser
     from pixel2style2pixel_cli.evaluation.parser import Parser
 
     parser = None if options.parser is None else Parser(Path(options.parser).expanduser())
+    recogniser = None if options.recogniser is None else Recogniser(options.recogniser)
     with contextlib.ExitStack() as stack:
         model = is_model(str(options.results), options.task)
         ran = stack.enter_context(drawn_by_model(options)) if model else None
         pairs, unmatched = find_pairs(str(options.results if ran is None else ran.folder), options)
         done = _start(options, ran, parser)
+        done.collected.recogniser = recogniser
         failed = _measure_all(done, pairs)
         collected = done.collected
         if options.edit and ran is not None:
@@ -196,6 +199,7 @@ def _report(done: _Evaluation, pairs: int, failed: int, unmatched: int) -> dict[
         "size": options.size,
         "seed": options.seed,
         **({} if ran is None else {"model": ran.record}),
+        **({} if collected.recogniser is None else {"recogniser": collected.recogniser.digest}),
         **({} if collected.parser is None else {"parser": _parser_record(collected.parser.record)}),
         "means": {name: rounded(asdict(mean)) for name, mean in collected.means().items()},
         "sets": rounded(collected.sets()),

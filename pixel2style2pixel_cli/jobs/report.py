@@ -13,6 +13,7 @@ NAMES = {
     "ms_ssim": "MS-SSIM (more is better)",
     "lpips": "LPIPS (less is better)",
     "identity_distance": "distance of dlib's descriptors (less is better)",
+    "identity_similarity": "cosine of the recogniser's embeddings (more is better)",
     "line_f1": "F1 of lines (more is better)",
     "pixel_accuracy": "pixels of the right part of the face",
     "seconds": "seconds a picture",
@@ -32,6 +33,7 @@ NAMES = {
 SETS = {
     "spectrum_ratio": "power of the spectrum, at {} cycles (1 is right)",
     "faces": "{}",
+    "recogniser": "{}, by the recogniser",
     "lite2": "{} on Lite2",
     "inception": "FID: {} on Inception",
     "layout": "{}",

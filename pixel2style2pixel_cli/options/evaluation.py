@@ -50,6 +50,10 @@ class EvaluationOptions:
         None, "--parser", metavar="FILE", path=True,
         help="A face parser: measure whether results show the parts of the face where label maps or targets have them.",
     )  # fmt: skip
+    recogniser: str | None = declare(
+        None, "--recogniser", metavar="MODEL", path=True,
+        help="Measure identity by a recogniser of your own too: the folder of p2s2p train recogniser, or its file.",
+    )  # fmt: skip
     lines: bool = declare(
         False, "--lines", help="Measure whether results have the lines of the drawings or of the targets."
     )

@@ -13,6 +13,9 @@ from real_run import Call, write_photos
 from safetensors.torch import save_file
 
 from pixel2style2pixel_cli.networks.face_parser import FaceParser
+from pixel2style2pixel_cli.networks.faceid import FaceRecogniser
+from pixel2style2pixel_cli.networks.specs import RecogniserSpec
+from pixel2style2pixel_cli.training.export import export_recogniser
 
 MARKDOWN = ".md"
 
@@ -155,6 +158,22 @@ def test_what_does_not_fit_is_refused(zoo: Call, data: Path, arguments: tuple[st
     assert done.code == 2, done.err
     assert message in done.err.replace("\n", " ")
     assert sorted(path for path in data.rglob("*")) == before, "nothing is written"
+
+
+def test_identity_by_a_recogniser_of_ones_own(zoo: Call, data: Path) -> None:
+    spec = RecogniserSpec(
+        kind="irse", input_size=32, embedding=8, units=(1, 1, 1, 1), widths=(8, 8, 8, 16), box=(0, 256, 0, 256)
+    )
+    torch.manual_seed(0)
+    export_recogniser(data, FaceRecogniser(spec).state_dict(), spec)
+    same = zoo("evaluate", "photos", "photos", "-r", "--recogniser", "recogniser.safetensors", "--json").rows[-1]
+    assert same["means"]["identity_similarity"]["mean"] == pytest.approx(1.0, abs=1e-4)
+    assert same["sets"]["recogniser"] == {"people": 6, "rank_1": 1.0, "true_at_1_percent_false": 1.0}
+    assert same["intervals"]["recogniser"]["rank_1"] == [1.0, 1.0] and len(same["recogniser"]) == 64
+    other = zoo("evaluate", "tiny-invert", "photos", "-r", "--set", "align=never", "--recogniser", data, "--json")
+    assert other.rows[-1]["means"]["identity_similarity"]["mean"] < 0.999
+    absent = zoo("evaluate", "photos", "photos", "--recogniser", "absent.safetensors")
+    assert absent.code == 2 and "absent.safetensors" in absent.err
 
 
 def test_a_file_that_is_no_parser_is_refused(zoo: Call, data: Path) -> None:
