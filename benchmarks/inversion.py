@@ -41,7 +41,7 @@ from pixel2style2pixel_cli.files.pixels import to_float
 from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss, load_perceptual
 from pixel2style2pixel_cli.tasks.invert import InvertOptions
 from pixel2style2pixel_cli.tasks.steps import as_offset, find_steps, parse_directions
-from pixel2style2pixel_cli.zoo.auxiliary import ALEXNET, auxiliary_file
+from pixel2style2pixel_cli.zoo.auxiliary import ALEXNET, networks
 
 ROOT = Path(__file__).parents[1]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -253,7 +253,7 @@ def _directions(sessions: Sessions, model: str) -> dict[str, Codes]:
 def _lpips() -> PerceptualLoss | None:
     """LPIPS on AlexNet, where the package and its weights are."""
     try:
-        return load_perceptual(auxiliary_file(ALEXNET))
+        return load_perceptual(networks()[ALEXNET].require("LPIPS", "do without LPIPS"))
     except MissingError as error:
         print(f"LPIPS is left out: {error.message}", flush=True)
         return None

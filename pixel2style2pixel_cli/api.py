@@ -220,20 +220,21 @@ def verify_models(names: Sequence[str] = ()) -> list[tuple[str, bool, str]]:
 
 
 def _pull_models(options: PullOptions) -> list[dict[str, Any]]:
-    from pixel2style2pixel_cli.install.pull import pull_model
+    from pixel2style2pixel_cli.install.pull import pull_model, pull_network
+    from pixel2style2pixel_cli.zoo.auxiliary import networks
     from pixel2style2pixel_cli.zoo.find import find_card
 
-    rows = []
-    for card in [find_card(name) for name in options.names]:  # a misspelt name is found before anything is fetched
-        done = pull_model(
-            card,
-            accept_licence=options.accept_licence,
-            offline=options.offline,
-            ask=options.ask,
-            on_event=options.on_event,
-        )
-        status = "installed" if done else "already installed"
-        rows.append({"name": card.name, "status": status, **(_import_fields(done) if done else {})})
+    known, rows = networks(), []
+    told: dict[str, Any] = {name: getattr(options, name) for name in ("accept_licence", "offline", "ask", "on_event")}
+    # a misspelt name is found before anything is fetched
+    for name, card in [(name, None if name in known else find_card(name)) for name in options.names]:
+        if card is None:
+            fetched = pull_network(known[name], **told)
+            fields = {"licence": known[name].licence, "files": {"network": str(known[name].path)}}
+        else:
+            done = pull_model(card, **told)
+            fetched, fields = done is not None, {} if done is None else _import_fields(done)
+        rows.append({"name": name, "status": "installed" if fetched else "already installed", **fields})
     return rows
 
 

@@ -25,7 +25,7 @@ from pixel2style2pixel_cli.inputs.labels import resize_labels
 from pixel2style2pixel_cli.inputs.sketch import sketchify
 from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss, load_perceptual
 from pixel2style2pixel_cli.losses.spectrum import CYCLES, spectral_power
-from pixel2style2pixel_cli.zoo.auxiliary import ALEXNET, auxiliary_file
+from pixel2style2pixel_cli.zoo.auxiliary import ALEXNET, networks
 
 Pixels = NDArray[np.uint8]
 Points = NDArray[np.float64]
@@ -71,7 +71,7 @@ class Judges:
         return cls(
             faces=found("identity", Descriptor),
             lite2=found("lite2", Lite2),
-            lpips=found("lpips", lambda: load_perceptual(auxiliary_file(ALEXNET))),
+            lpips=found("lpips", lambda: load_perceptual(networks()[ALEXNET].require("LPIPS", "do without LPIPS"))),
             fid=found("fid", InceptionDistance),
             missing=missing,
         )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError
 from pixel2style2pixel_cli.files.paths import display
-from pixel2style2pixel_cli.zoo.auxiliary import INCEPTION, auxiliary_file
+from pixel2style2pixel_cli.zoo.auxiliary import INCEPTION, networks
 
 Pixels = NDArray[np.uint8]
 FEATURES = 2048
@@ -55,12 +55,7 @@ class InceptionDistance:
 
 def _network_file() -> Path:
     """The file, after it was seen to be plain tensors: torch-fidelity would run whatever code it held."""
-    path = auxiliary_file(INCEPTION)
-    if not path.is_file():
-        raise MissingError(
-            f"FID needs the Inception network, and there is no file {display(path)}",
-            f"fetch {INCEPTION} of torch-fidelity's releases and put it there",
-        )
+    path = networks()[INCEPTION].require("FID", "do without FID")
     try:
         torch.load(path, map_location="meta", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:

@@ -18,7 +18,7 @@ from pixel2style2pixel_cli.errors import MissingError
 from pixel2style2pixel_cli.fitting.features import LARGEST_SIDE, LEAST_SIDE, FixedFeatures, load_features
 from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss, Trunk, load_perceptual
 from pixel2style2pixel_cli.losses.pixel import pyramid_l1_each
-from pixel2style2pixel_cli.zoo.auxiliary import ALEXNET, VGG16, auxiliary_file
+from pixel2style2pixel_cli.zoo.auxiliary import ALEXNET, VGG16, networks
 
 Perceptual = Literal["auto", "bundled", "lpips", "features", "none"]
 PixelTerm = Literal["pyramid", "mse"]
@@ -98,18 +98,17 @@ def load_judge(kind: Perceptual, like: Tensor, side: int) -> Judge | None:
 
 
 def _load_lpips(like: Tensor) -> LpipsJudge:
-    for file, trunk in TRUNKS:
-        path = auxiliary_file(file)
+    known = networks()
+    for name, trunk in TRUNKS:
+        path = known[name].path
         if path.is_file():
             try:
                 loss = load_perceptual(path, trunk)
             except MissingError as error:  # whose hint is for training
                 raise MissingError(error.message, "use --perceptual features") from error
-            return LpipsJudge(loss.to(device=like.device, dtype=like.dtype), f"LPIPS on {file.split('-')[0]}")
-    raise MissingError(
-        f"LPIPS needs a network of torchvision, and there is no file {auxiliary_file(VGG16)}",
-        f"put {VGG16} or {ALEXNET} there, or use --perceptual features",
-    )
+            return LpipsJudge(loss.to(device=like.device, dtype=like.dtype), f"LPIPS on {name.removeprefix('lpips-')}")
+    known[ALEXNET].require("LPIPS", "use --perceptual features")
+    raise AssertionError("one of them is here")
 
 
 class Objective:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from pixel2style2pixel_cli.errors import MissingError, UsageError
+from pathlib import Path
+
+from pixel2style2pixel_cli.errors import IntegrityError, MissingError, OutputError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, ignore_event
+from pixel2style2pixel_cli.files.paths import display
 from pixel2style2pixel_cli.install.adopt import import_checkpoint
 from pixel2style2pixel_cli.install.store import NAME_PATTERN, Imported, uninstall
+from pixel2style2pixel_cli.zoo.auxiliary import Network
 from pixel2style2pixel_cli.zoo.cards import Card
 from pixel2style2pixel_cli.zoo.choose import how_to_install
 from pixel2style2pixel_cli.zoo.download import discard, discard_rest, fetch_weight, hold, require_source
@@ -44,6 +48,51 @@ def pull_model(
         done = import_checkpoint(card, file, install_folder(card.name), on_event)
         discard(weight)
     return done
+
+
+def pull_network(
+    network: Network,
+    *,
+    accept_licence: bool = False,
+    offline: bool = False,
+    ask: Ask | None = None,
+    on_event: OnEvent = ignore_event,
+) -> bool:
+    """Fetch and check the file of a network that losses look through; False where it is here already.
+
+    Raises MissingError, IntegrityError and OutputError as ``pull_model`` does.
+    """
+    card, weight = network.card, network.weight
+    if network.path.is_file():
+        on_event(Notice(message=f"{network.name} is installed already"))
+        return False
+    link = weight.sources[0].link
+    by_hand = f"fetch {link} and put it there: {display(network.path)}"
+    try:
+        require_source(card, weight, offline=offline)
+    except MissingError as error:  # whose hint is about files of models
+        raise MissingError(error.message, by_hand) from error
+    require_licence(card, weight, accepted=accept_licence, ask=ask, on_event=on_event)
+    try:
+        with hold(weight):
+            if network.path.is_file():  # by another process, a moment ago
+                return False
+            _move(fetch_weight(card, weight, offline=offline, on_event=on_event), network.path)
+            discard(weight)
+    except (MissingError, IntegrityError) as error:
+        raise type(error)(error.message, f"type the same again later, or {by_hand}") from error
+    return True
+
+
+def _move(file: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(target)
+    except OSError as error:
+        raise OutputError(
+            f"{display(target)} cannot be written: {error.strerror or error}",
+            "free some space, or set P2S2P_HOME to a folder that can be written",
+        ) from error
 
 
 def check_removable(name: str) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pixel2style2pixel_cli.losses import pixel
 from pixel2style2pixel_cli.losses.features import feature_distance, inner_face, whole
+from pixel2style2pixel_cli.losses.identity import crop_face
 
 # The published losses look at 256 px at most (methods.md 4.3).
 LARGEST_SEEN = 256
@@ -60,6 +61,23 @@ def lpips(seen: Compared) -> Tensor:
 def identity(seen: Compared) -> Tensor:
     """One minus the similarity of the faces to a recogniser (pSp, eq. 5)."""
     loss: Tensor = seen.networks["identity"](_pooled(seen.drawn), _pooled(seen.target))
+    return loss
+
+
+def l2_crop(seen: Compared) -> Tensor:
+    """Mean squared error inside the box around the face, which the published frontalisation adds."""
+    return pixel.mse(crop_face(seen.drawn), crop_face(seen.target))
+
+
+def lpips_crop(seen: Compared) -> Tensor:
+    """Distance in the features of AlexNet inside the same box."""
+    loss: Tensor = seen.networks["perceptual"](crop_face(_pooled(seen.drawn)), crop_face(_pooled(seen.target)))
+    return loss
+
+
+def moco(seen: Compared) -> Tensor:
+    """One minus the similarity to a ResNet-50 trained without labels: what ``identity`` is for other than faces."""
+    loss: Tensor = seen.networks["moco"](_pooled(seen.drawn), _pooled(seen.target))
     return loss
 
 

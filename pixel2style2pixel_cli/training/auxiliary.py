@@ -13,35 +13,40 @@ from pixel2style2pixel_cli.convert.safe_pickle import load_checkpoint
 from pixel2style2pixel_cli.engine.recognisers import load_recogniser
 from pixel2style2pixel_cli.errors import IntegrityError, MissingError
 from pixel2style2pixel_cli.losses.identity import IdentityLoss
+from pixel2style2pixel_cli.losses.moco import MocoLoss, build_moco
 from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss, load_perceptual
 from pixel2style2pixel_cli.networks.efficientnet_lite import LiteSpec, LiteTrunk
 from pixel2style2pixel_cli.networks.faceid import FaceRecogniser
 from pixel2style2pixel_cli.training.encoder_losses import EncoderLosses
-from pixel2style2pixel_cli.zoo.auxiliary import ALEXNET, auxiliary_file
-
-RECOGNISER = "model_ir_se50.pth"
+from pixel2style2pixel_cli.zoo.auxiliary import ALEXNET, MOCO, RECOGNISER, networks
 
 
 def find_perceptual_loss() -> PerceptualLoss:
     """LPIPS on AlexNet, as pSp was trained."""
-    return load_perceptual(auxiliary_file(ALEXNET))
+    return load_perceptual(networks()[ALEXNET].require("LPIPS", "train without it: --set losses.lpips=0"))
 
 
 def find_identity_loss() -> IdentityLoss:
     """The identity loss on the published ArcFace IR-SE50."""
-    path = auxiliary_file(RECOGNISER)
-    if not path.is_file():
-        raise MissingError(
-            f"the identity loss needs the ArcFace IR-SE50 recogniser, and there is no file {path}",
-            "put model_ir_se50.pth there, name one of your own with --recogniser RUN, or train without it: "
-            "--set losses.id=0",
-        )
+    path = networks()[RECOGNISER].require(
+        "the identity loss",
+        "name a recogniser of your own with --recogniser RUN, or train without it: --set losses.id=0",
+    )
     state = load_checkpoint(path)
     if not isinstance(state, dict):
         raise IntegrityError(f"{path} holds {type(state).__name__}, expected a state dict", "name another file")
     recogniser = FaceRecogniser()
     recogniser.load_state_dict(convert_recogniser(state), strict=True)
     return IdentityLoss(recogniser)
+
+
+def find_moco_loss() -> MocoLoss:
+    """The loss on MoCo v2's ResNet-50, of 800 epochs, for pictures of other things than faces."""
+    path = networks()[MOCO].require("the loss on MoCo's features", "train without it: --set losses.moco=0")
+    state = load_checkpoint(path)
+    if not isinstance(state, dict):
+        raise IntegrityError(f"{path} holds {type(state).__name__}, expected a state dict", "name another file")
+    return build_moco(state, path)
 
 
 def find_lite_trunk() -> LiteTrunk:
@@ -71,6 +76,8 @@ def find_networks(losses: EncoderLosses) -> tuple[dict[str, nn.Module], EncoderL
         found["identity"], losses = IdentityLoss(recogniser), replace(losses, recogniser=digest)
     elif "identity" in wanted:
         found["identity"] = find_identity_loss()
+    if "moco" in wanted:
+        found["moco"] = find_moco_loss()
     if "trunk" in wanted:
         found["trunk"] = find_lite_trunk()
     return found, losses

@@ -30,8 +30,9 @@ def weight_of(function: str, default: float = 0.0, *, network: str | None = None
 class EncoderLosses:
     """Weights of the parts of encoder training (pSp, section 3.2; methods.md 4.4); 0 leaves a part out.
 
-    ``lpips`` and ``id`` need published networks; ``pyramid`` and ``gradient`` need none. ``features`` compares in
-    EfficientNet-Lite0, ``face`` there the inner face alone. ``detail`` is how much more
+    ``lpips``, ``id`` and ``moco``, which is for pictures of other things in the place of ``id``, need published
+    networks; ``pyramid`` and ``gradient`` need none. ``l2_crop`` and ``lpips_crop`` look at the box around the face
+    alone. ``features`` compares in EfficientNet-Lite0, ``face`` there the inner face alone. ``detail`` is how much more
     ``l2``, ``pyramid`` and ``gradient`` count on eyes, brows, nose and mouth; it needs label maps in the data.
     ``code`` holds the codes to those that a teacher, an encoder for the same generator, writes for the target: many
     times cheaper than drawing, which is then done ``draw_every`` so many steps. ``delta`` and ``adversarial`` are those
@@ -43,6 +44,9 @@ class EncoderLosses:
     l2: float = weight_of("l2", 1.0)
     lpips: float = weight_of("lpips", 0.8, network="perceptual")
     id: float = weight_of("identity", 0.1, network="identity")
+    moco: float = weight_of("moco", network="moco")
+    l2_crop: float = weight_of("l2_crop")
+    lpips_crop: float = weight_of("lpips_crop", network="perceptual")
     w_norm: float = 0.0
     pyramid: float = weight_of("pyramid")
     gradient: float = weight_of("gradient")
@@ -57,6 +61,11 @@ class EncoderLosses:
 
     def __post_init__(self) -> None:
         check_numbers("losses", self, draw_every=(1, MOST))
+        if self.id and self.moco:
+            raise UsageError(
+                "losses.id is for faces and losses.moco for other things, and both have a weight",
+                "set losses.id=0 or losses.moco=0",
+            )
         if not self.drawn and not self.code:
             raise UsageError("no loss teaches the encoder", "set losses.l2, another loss of pictures, or losses.code")
         if self.recogniser and not self.id:

@@ -132,7 +132,8 @@ def test_lpips_that_is_not_installed_is_named(
     write_photos(folder, ["a.png"])
     result = real("embed", "a.png", *NEVER, "--perceptual", "lpips", "-q")
     ((found, hint),) = result.problems
-    assert result.code == 4 and "vgg16-397923af.pth" in found and "--perceptual features" in hint
+    assert result.code == 4 and "alexnet-owt-7be5be79.pth" in found
+    assert "models pull lpips-alexnet" in hint and "--perceptual features" in hint
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

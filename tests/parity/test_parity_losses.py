@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ import torch
 from golden_numbers import SALT, draw, golden, picture
 from torch import Tensor, nn
 
+from pixel2style2pixel_cli.errors import IntegrityError
+from pixel2style2pixel_cli.losses import pictures
+from pixel2style2pixel_cli.losses.moco import build_moco
 from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss, Trunk, load_perceptual
+from pixel2style2pixel_cli.losses.pictures import Compared
 from pixel2style2pixel_cli.training.ranger import Ranger
 
 ALEXNET = {0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192, 3), 8: (256, 384, 3), 10: (256, 256, 3)}
@@ -50,6 +55,35 @@ def test_perceptual_distance_and_its_gradient(trunk: Trunk, tmp_path: Path) -> N
     numbers.check_gradient(f"{trunk}.grad_x", torch.autograd.grad(distance, x)[0])
     with torch.no_grad():
         assert float(loss(y, y)) == 0.0 == float(numbers.arrays[f"{trunk}.same_input"])
+
+
+def test_similarity_to_moco(tmp_path: Path) -> None:
+    torchvision = pytest.importorskip("torchvision")
+    numbers, network = golden("moco"), torchvision.models.resnet50(weights=None)
+    shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    values = {key: fill.value("e", key, shape, set(shapes), f"{SALT}.moco") for key, shape in shapes.items()}
+    state = {key: torch.from_numpy(np.asarray(value)) for key, value in values.items() if value is not None}
+    state = {**network.state_dict(), **state}
+    published = {f"module.encoder_q.{key}": value for key, value in state.items() if not key.startswith("fc.")}
+    published |= {"module.encoder_k.conv1.weight": torch.zeros(1), "module.encoder_q.fc.0.weight": torch.zeros(2)}
+    loss = build_moco({"state_dict": published}, "moco.pt")
+    drawn, target = (picture(f"moco_{name}", (2, 3, 256, 256)) for name in ("y_hat", "y"))
+    with torch.no_grad():
+        numbers.check("features_y", loss.embed(target))
+        found = loss(drawn, target)
+    assert float(found) == pytest.approx(float(numbers.arrays["moco_loss"]), rel=2e-3)
+    with pytest.raises(IntegrityError, match="is not a ResNet-50"):
+        build_moco({"weight": torch.zeros(1)}, "other.pt")
+
+
+def test_losses_of_the_inner_face_look_at_its_box_alone() -> None:
+    drawn = torch.zeros(1, 3, 256, 256)
+    target = torch.ones_like(drawn)
+    target[:, :, 35:223, 32:220] = 0.5
+    seen = Compared(
+        drawn=drawn, target=target, emphasis=None, networks={"perceptual": nn.MSELoss()}, autocast=nullcontext
+    )
+    assert float(pictures.l2_crop(seen)) == float(pictures.lpips_crop(seen)) == 0.25
 
 
 SHAPES: dict[str, tuple[int, ...]] = {

@@ -20,7 +20,7 @@ from pixel2style2pixel_cli.evaluation.parser import Parser
 from pixel2style2pixel_cli.evaluation.plot import HEIGHT, MEAN, WIDTH, draw_report
 from pixel2style2pixel_cli.evaluation.sets import frechet
 from pixel2style2pixel_cli.networks.face_parser import FaceParser
-from pixel2style2pixel_cli.zoo.auxiliary import auxiliary_file
+from pixel2style2pixel_cli.zoo.auxiliary import networks
 
 
 def test_overlap_of_classes_is_counted_over_all_maps() -> None:
@@ -144,9 +144,9 @@ def test_fid_is_the_frechet_distance_of_the_networks_features() -> None:
 
 def test_fid_without_its_network_says_where_the_file_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("P2S2P_HOME", str(tmp_path))
-    with pytest.raises(MissingError, match="Inception network, and there is no file") as caught:
+    with pytest.raises(MissingError, match="Inception of torch-fidelity, and there is no file") as caught:
         InceptionDistance()
-    path = auxiliary_file("weights-inception-2015-12-05-6726825d.pth")
+    path = networks()["inception-fid"].path
     assert str(path) in caught.value.message
     path.parent.mkdir(parents=True)
     path.write_bytes(b"<html>not found</html>")
@@ -162,7 +162,7 @@ def test_fid_never_runs_code_from_its_file(tmp_path: Path, monkeypatch: pytest.M
             return (Path.touch, (tmp_path / "harmed",))  # type: ignore[return-value]
 
     monkeypatch.setenv("P2S2P_HOME", str(tmp_path))
-    path = auxiliary_file("weights-inception-2015-12-05-6726825d.pth")
+    path = networks()["inception-fid"].path
     path.parent.mkdir(parents=True)
     torch.save({"weight": Harm()}, path, pickle_module=pickle)
     with pytest.raises(IntegrityError):

@@ -162,7 +162,7 @@ def test_which_judge_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     judge = load_judge("auto", like, 64)
     assert judge is not None and judge.name == "the bundled features"
     assert load_judge("auto", like, 32) is None and load_judge("none", like, 256) is None
-    with pytest.raises(MissingError, match="vgg16-397923af") as caught:
+    with pytest.raises(MissingError, match="alexnet-owt-7be5be79") as caught:
         load_judge("lpips", like, 256)
     assert "--perceptual features" in caught.value.hint
 

@@ -18,7 +18,7 @@ from pixel2style2pixel_cli.errors import DivergedError, IntegrityError, MissingE
 from pixel2style2pixel_cli.events import Event, Notice
 from pixel2style2pixel_cli.files.image import read_image
 from pixel2style2pixel_cli.networks.efficientnet_lite import LiteSpec, LiteTrunk
-from pixel2style2pixel_cli.training import auxiliary, start
+from pixel2style2pixel_cli.training import start
 from pixel2style2pixel_cli.training.checkpoint import Stamp, read_stamp, save_checkpoint
 from pixel2style2pixel_cli.training.grow import begin_joint
 from pixel2style2pixel_cli.training.joint import JointTrainer
@@ -240,7 +240,15 @@ def test_absent_published_networks_are_asked_for(
 ) -> None:
     monkeypatch.setenv("P2S2P_ZOO", str(tiny_zoo))
     monkeypatch.setenv("P2S2P_HOME", str(tmp_path / "home"))
-    with pytest.raises(MissingError, match=r"ArcFace IR-SE50 recogniser.*model_ir_se50\.pth") as caught:
+    with pytest.raises(MissingError, match=r"ArcFace on IR-SE50.*model_ir_se50\.pth") as caught:
         train_encoder(presets, discs, tmp_path / "run", generator="tiny-generator", overrides={"losses.id": "0.1"})
     assert "--set losses.id=0" in caught.value.hint
-    assert auxiliary.auxiliary_file("a.pth") == tmp_path / "home" / "auxiliary" / "a.pth"
+    assert "p2s2p models pull arcface-ir-se50" in caught.value.hint
+    moco = {"losses.id": "0", "losses.moco": "0.5"}
+    with pytest.raises(MissingError, match=r"MoCo v2 on ResNet-50.*moco_v2_800ep_pretrain\.pt") as caught:
+        train_encoder(presets, discs, tmp_path / "run", generator="tiny-generator", overrides=moco)
+    assert "p2s2p models pull moco-v2" in caught.value.hint
+    with pytest.raises(UsageError, match=r"losses\.id is for faces and losses\.moco for other things"):
+        train_encoder(
+            presets, discs, tmp_path / "run", generator="tiny-generator", overrides={**moco, "losses.id": "1"}
+        )
