@@ -53,13 +53,15 @@ class Drawn:
     """What one step draws: reconstructions of the batch, then samples.
 
     ``source`` (M,) numbers the picture of each of them in the batch, ``weight`` (M,) says how much it is held to it.
-    ``delta`` is what sets the rows of the codes apart.
+    ``delta`` is what sets the rows of the codes apart, ``strayed`` how far the pictures are from those that the
+    generator drew of the same codes at first, 0 where nobody asks.
     """
 
     image: Tensor
     source: Tensor
     weight: Tensor
     delta: Tensor
+    strayed: Tensor
 
 
 class JointTrainer:
@@ -83,6 +85,8 @@ class JointTrainer:
         self.spread = None if config.spread is None else SpreadControl(config.spread)
         # Where networks go back to when samples become alike.
         self.kept = {} if self.spread is None else {f"{n}_kept": copy.deepcopy(m) for n, m in self.averages.items()}
+        # What the generator was when the run began.
+        self.original = copy.deepcopy(self.generator).requires_grad_(False) if config.joint.anchor else None
         self._optimisers = joint_optimisers(self.generator, self.encoder, self.judge, config.rates)
 
     def _place(self, module: M) -> M:
@@ -91,7 +95,8 @@ class JointTrainer:
     def modules(self) -> Mapping[str, nn.Module]:
         """Everything a checkpoint holds; the trunk has its own file."""
         modules = {"generator": self.generator, "encoder": self.encoder, **self.averages, **self.kept}
-        return modules if self.judge is None else {**modules, "judge": self.judge}
+        more = {"judge": self.judge, "original": self.original}
+        return modules | {name: module for name, module in more.items() if module is not None}
 
     def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
         """One Adam each for what moves of synthesis, mapping, encoder and judge."""
@@ -119,6 +124,8 @@ class JointTrainer:
             self.encoder.latent_avg.copy_(average.expand_as(self.encoder.latent_avg))
         for name, average in self.averages.items():
             average.load_state_dict((self.generator if name.startswith("generator") else self.encoder).state_dict())
+        if self.original is not None:
+            self.original.load_state_dict(self.generator.state_dict())
         for name, kept in self.kept.items():
             kept.load_state_dict(self.averages[name.removesuffix("_kept")].state_dict())
 
@@ -188,11 +195,21 @@ class JointTrainer:
         chosen = torch.randperm(count)[: round(joint.sample_share * count)]
         z, known = self._vectors(batch, chosen)
         mapped = self.generator.repeat(self.generator.mapping(z))
+        rows = torch.cat([fall_back(codes, joint.w_plus_share), mapped])
         with self.runtime.autocast():
-            drawn = self.generator(torch.cat([fall_back(codes, joint.w_plus_share), mapped]), "random").float()
+            drawn = self.generator(rows, "random").float()
         source = torch.cat([torch.arange(count), chosen])
         weight = torch.cat([torch.ones(count), joint.pair * known.float()]).to(self.device)
-        return Drawn(drawn, source, weight, (codes - mean).square().mean())
+        return Drawn(drawn, source, weight, (codes - mean).square().mean(), self._strayed(drawn, rows))
+
+    def _strayed(self, drawn: Tensor, rows: Tensor) -> Tensor:
+        """Mean absolute difference of the pictures and those of the first generator, both made small."""
+        if self.original is None:
+            return drawn.new_zeros(())
+        with torch.no_grad(), self.runtime.autocast():
+            before = self.original(rows.detach(), "random").float()
+        side = self.config.joint.anchor_side
+        return F.l1_loss(F.adaptive_avg_pool2d(drawn, side), F.adaptive_avg_pool2d(before, side))
 
     def _vectors(self, batch: Batch, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """z of the chosen pictures, random where a picture's own is not known, and which are known."""
@@ -246,6 +263,9 @@ class JointTrainer:
         if len(features) > count:
             logs["pair_features"] = features[count:].mean()
         total = (weight * (joint.features * features + joint.pyramid * pyramid)).mean() + joint.delta * drawn.delta
+        if joint.anchor:
+            logs["anchor"] = drawn.strayed
+            total = total + joint.anchor * drawn.strayed
         if face is not None:
             with self.runtime.autocast():
                 inner = self._face_maps(drawn.image[:count])

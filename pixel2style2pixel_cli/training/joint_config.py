@@ -52,7 +52,9 @@ class JointLosses:
     to the picture with the weight ``pair``; else from a random one, for the judge alone.
     ``reconstructions`` and ``samples``: adversarial weight of either, a share of the other losses' gradient at the last
     layer. The judge learns alone for ``head_start`` images. Rows of the encoder's codes below ``rows_from`` are taken
-    as they come, and what makes them is not trained.
+    as they come, and what makes them is not trained. ``anchor`` holds what is drawn, reduced to ``anchor_side`` pixels,
+    to what the generator drew of the same codes when the run began: for layers that are to learn texture and nothing
+    else, which would pay for it with contrast.
     """
 
     features: float = 1.0
@@ -66,9 +68,11 @@ class JointLosses:
     samples: Schedule = field(default_factory=lambda: Schedule(start=0.0, end=0.0))
     head_start: int = 0
     rows_from: int = 0
+    anchor: float = 0.0
+    anchor_side: int = 32
 
     def __post_init__(self) -> None:
-        check_numbers("joint", self, w_plus_share=(0, 1), sample_share=(0, 1))
+        check_numbers("joint", self, w_plus_share=(0, 1), sample_share=(0, 1), anchor_side=(1, MOST))
         if not self.features and not self.pyramid:
             raise UsageError("no loss teaches the generator to draw", "set joint.features or joint.pyramid")
 
@@ -206,6 +210,11 @@ class JointTraining:
                 f"shown.crop is {self.shown.crop} px of pictures of {self.generator.resolution} px, expected 0 for the "
                 f"whole or {LEAST_SIDE} and more",
                 "set shown.crop=0",
+            )
+        if self.generator.resolution % self.joint.anchor_side:
+            raise UsageError(
+                f"joint.anchor_side is {self.joint.anchor_side}, which does not divide {self.generator.resolution} px",
+                "set joint.anchor_side=32",
             )
         if self.joint.rows_from >= self.generator.n_styles:
             raise UsageError(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
+from joint_runs import CPU, GENERATOR, JOINT, RUN, SIZE, TASTELESS, batches, fresh, run, snapshot
 from tiny_runs import Z, write_shard
 from torch import Tensor
 
@@ -17,19 +17,14 @@ from pixel2style2pixel_cli.engine.loading import load_generator_file
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import Event, Notice, ignore_event
 from pixel2style2pixel_cli.networks.efficientnet_lite import LiteSpec, LiteTrunk
-from pixel2style2pixel_cli.networks.lite import LITE_UNITS, LITE_WIDTHS
-from pixel2style2pixel_cli.networks.projected import ProjectedSpec
-from pixel2style2pixel_cli.networks.psp import EncoderSpec
-from pixel2style2pixel_cli.networks.stylegan2 import GeneratorSpec
 from pixel2style2pixel_cli.training import memory, start
 from pixel2style2pixel_cli.training.checkpoint import read_stamp
-from pixel2style2pixel_cli.training.config import MappingFit, RunConfig, preset_names
-from pixel2style2pixel_cli.training.controls import JudgeControl, SpreadControl
-from pixel2style2pixel_cli.training.data import Batch, PictureSource, held_out_batches, training_batches
+from pixel2style2pixel_cli.training.config import MappingFit, preset_names
+from pixel2style2pixel_cli.training.controls import JudgeControl
+from pixel2style2pixel_cli.training.data import PictureSource, held_out_batches
 from pixel2style2pixel_cli.training.grow import begin_joint, networks_of
 from pixel2style2pixel_cli.training.joint import JointTrainer
 from pixel2style2pixel_cli.training.joint_config import (
-    JointLosses,
     JointRates,
     JointTraining,
     Schedule,
@@ -39,28 +34,8 @@ from pixel2style2pixel_cli.training.joint_config import (
     load_generator_training,
 )
 from pixel2style2pixel_cli.training.joint_networks import set_joint_rates, slowed_parameters
-from pixel2style2pixel_cli.training.loop import SNAPSHOTS, run_training
-from pixel2style2pixel_cli.training.tables import from_table, to_json
-
-SIZE = 64
-CPU = torch.device("cpu")
-RUN = RunConfig(
-    steps=4, batch=4, log_every=1, sample_every=100, checkpoint_every=1, validate_every=100, held_out=4, flip=False
-)
-GENERATOR = GeneratorSpec(
-    resolution=SIZE, style_dim=8, z_dim=Z, channel_multiplier=1 / 32, channel_max=8, mapping_layers=2
-)
-JOINT = JointTraining(
-    generator=GENERATOR,
-    encoder=EncoderSpec(kind="lite", input_size=64, units=LITE_UNITS, widths=LITE_WIDTHS, head_width=4),
-    joint=JointLosses(reconstructions=Schedule(start=1.0, end=1.0), samples=Schedule(start=0.5, end=0.5), head_start=8),
-    projected=ProjectedSpec(width=4),
-    spectrum=SpectrumRule(look_every=1, decide_every=2),
-    spread=SpreadRule(fall=0.1),
-    rates=JointRates(warm_up=0, ema_images=8, ema_images_slow=100),
-    run=RUN,
-)
-TASTELESS = dataclasses.replace(JOINT, joint=JointLosses(), projected=None, spectrum=None, spread=None)
+from pixel2style2pixel_cli.training.loop import SNAPSHOTS
+from pixel2style2pixel_cli.training.tables import from_table
 
 
 @pytest.fixture(scope="module")
@@ -71,23 +46,6 @@ def discs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def source(discs: Path) -> PictureSource:
     return PictureSource([discs], SIZE)
-
-
-def fresh(config: JointTraining = JOINT, seed: int = 0) -> JointTrainer:
-    torch.manual_seed(7)
-    trunk = LiteTrunk(LiteSpec())  # in a file of its own: the same for every run
-    torch.manual_seed(seed)
-    trainer = JointTrainer(config, trunk, CPU)
-    trainer.copy_to_averages()
-    return trainer
-
-
-def batches(source: PictureSource, count: int) -> list[Batch]:
-    return list(islice(training_batches(source, batch=4, seed=0, start=0, held_out=4, flip=False), count))
-
-
-def snapshot(trainer: JointTrainer) -> dict[str, dict[str, Tensor]]:
-    return {name: copy.deepcopy(module.state_dict()) for name, module in trainer.modules().items()}
 
 
 def moved(trainer: JointTrainer, before: dict[str, dict[str, Tensor]]) -> set[str]:
@@ -200,45 +158,12 @@ def test_weights_do_not_follow_the_spectrum_of_pictures_that_are_blurred_for_the
     assert control._power.any()
 
 
-def test_networks_go_back_when_samples_become_alike(source: PictureSource) -> None:
-    trainer = fresh(dataclasses.replace(JOINT, spectrum=None))
-    control, held_out = trainer.spread, list(held_out_batches(source, batch=4, held_out=4))
-    assert control is not None and trainer.validate(held_out)["went_back"] == 0.0
-    kept = snapshot(trainer)
-    for step, batch in enumerate(batches(source, 4)):
-        trainer.step(batch, step)
-    moved = snapshot(trainer)
-    assert not torch.equal(moved["generator"]["constant"], kept["generator"]["constant"])
-    control._largest.fill_(100.0)
-    assert trainer.validate(held_out)["went_back"] == 1.0
-    for name in ("generator", "encoder", "generator_average", "encoder_slow"):
-        for key, value in trainer.modules()[name].state_dict().items():
-            assert torch.equal(value, kept[name][key]), (name, key)
-    assert trainer._adversarial_weights(1000) == (0.5, 0.25)
-    control._largest.zero_()
-    assert trainer.validate(held_out)["went_back"] == 0.0 and trainer._adversarial_weights(1000) == (0.5, 0.25)
-
-
-def test_a_tenth_less_than_the_largest_spread_is_too_little() -> None:
-    control = SpreadControl(SpreadRule(fall=0.1, weaker=0.25))
-    assert [control.fell(spread) for spread in (0.3, 0.28, 0.4, 0.37, 0.35)] == [False, False, False, False, True]
-    assert float(control.factor) == 0.25
-
-
 def test_a_schedule_goes_in_a_straight_line_and_stays() -> None:
     schedule = Schedule(start=1.0, end=3.0, images=100, after=50)
     assert [schedule.at(n) for n in (0, 50, 100, 150, 1000)] == [1.0, 1.0, 2.0, 3.0, 3.0]
     assert Schedule(start=0.5, end=2.0).at(0) == 2.0
     with pytest.raises(UsageError):
         Schedule(start=-1.0, end=0.0)
-
-
-def run(
-    config: JointTraining, source: PictureSource, out: Path, trainer: JointTrainer, minutes: float | None = None
-) -> int:
-    return run_training(
-        trainer, config.run, to_json(config), source, out, seed=0, resume=True, on_event=ignore_event, minutes=minutes
-    ).step
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(source: PictureSource, tmp_path: Path) -> None:
