@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixel2style2pixel_cli.errors import InputError
-from pixel2style2pixel_cli.events import ImageDone, OnEvent, Progress, Summary, ignore_event
+from pixel2style2pixel_cli.events import OnEvent, Summary, ignore_event
 from pixel2style2pixel_cli.options.directions import DirectionOptions
 from pixel2style2pixel_cli.options.evaluation import EvaluationOptions
 from pixel2style2pixel_cli.options.learning import LearnOptions
 from pixel2style2pixel_cli.options.models import (
     BlendOptions,
+    ExportOptions,
     ImportOptions,
     OneModel,
     PullOptions,
@@ -35,7 +35,6 @@ from pixel2style2pixel_cli.options.validate import input_list, validate
 from pixel2style2pixel_cli.tasks.table import TASKS, options_of
 
 if TYPE_CHECKING:
-    from pixel2style2pixel_cli.face.detect import Detector
     from pixel2style2pixel_cli.install.store import Imported
 
 # What the functions of the tasks, and ``list_faces``, take first: one path, or several.
@@ -74,40 +73,9 @@ def _run_task(inputs: Inputs, options: TaskOptions) -> Summary:
 
 
 def _list_faces(inputs: Inputs, options: FaceOptions) -> list[dict[str, Any]]:
-    from pixel2style2pixel_cli.files.image import read_image
-    from pixel2style2pixel_cli.jobs.expand import expand_inputs
-    from pixel2style2pixel_cli.jobs.plan import in_shard, parse_shard
-    from pixel2style2pixel_cli.tasks.outcome import UnforeseenError, as_outcome
+    from pixel2style2pixel_cli.jobs.faces import found_faces
 
-    part = parse_shard(options.shard) if options.shard else None
-    expanded = expand_inputs(input_list(inputs), recursive=options.recursive, output_root=None, stdin=options.stdin)
-    chosen = [item for item in expanded.sources if part is None or in_shard(item.relative, *part)]
-    options.on_event(Progress(done=0, total=len(chosen), label="list faces"))
-    finder = _load_detector(options.detector, options.detector_threshold)
-    rows: list[dict[str, Any]] = []
-    for number, item in enumerate(chosen):
-        options.on_event(Progress(done=number, total=len(chosen), label="list faces"))
-        try:
-            if item.problem is not None:
-                raise InputError(item.problem, item.hint)
-            source = options.stdin() if item.path is None else Path(item.path)
-            faces = finder.detect(read_image(source, name=item.label, max_pixels=options.max_pixels).pixels)
-        except Exception as error:
-            outcome = as_outcome(error, item.label)
-            failed = ImageDone(
-                input=item.label, status="failed", model=options.detector, message=outcome.message, hint=outcome.hint,
-                details=outcome.details if isinstance(outcome, UnforeseenError) else None,
-            )  # fmt: skip
-            options.on_event(failed)
-            continue
-        if not faces:
-            options.on_event(
-                ImageDone(input=item.label, status="no_face", model=options.detector, message="no face found")
-            )
-        for index, found in enumerate(faces):
-            box = [round(v, 1) for v in found.box]
-            rows.append({"input": item.label, "face": index, "score": round(found.score, 4), "box": box})
-    return rows
+    return found_faces(input_list(inputs), options)
 
 
 list_faces = function_of(
@@ -281,6 +249,24 @@ blend_models = function_of(
 )
 
 
+def _export_model(options: ExportOptions) -> dict[str, Any]:
+    from pixel2style2pixel_cli.install.export import export_model as export
+
+    return export(
+        options.name, Path(options.out), format=options.format, part=options.part, overwrite=options.overwrite,
+        on_event=options.on_event,
+    )  # fmt: skip
+
+
+export_model = function_of(
+    "api.export_model",
+    ExportOptions,
+    _export_model,
+    does="Write an installed model as a file for other programs; returns how far that is from the model.",
+    by_place=("name", "out"),
+)
+
+
 def show_file(path: str | Path) -> dict[str, Any]:
     """How a picture was made, or what a latent or weight file holds."""
     from pixel2style2pixel_cli.weights.describe import describe_file
@@ -342,13 +328,6 @@ train_recogniser = function_of(
     does="Train a face recogniser on pictures of many persons.",
     by_place=("data", "out"),
 )
-
-
-def _load_detector(name: str, threshold: float) -> Detector:
-    from pixel2style2pixel_cli.face.detectors import load_detector
-    from pixel2style2pixel_cli.zoo.landmarks import find_landmarks
-
-    return load_detector(name, landmarks=find_landmarks(), threshold=threshold)
 
 
 def _import_fields(done: Imported) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pixel2style2pixel_cli.events import SCHEMA
 from pixel2style2pixel_cli.options.declare import declarations_of
 from pixel2style2pixel_cli.options.models import (
     BlendOptions,
+    ExportOptions,
     ImportOptions,
     OneModel,
     PullOptions,
@@ -109,6 +110,19 @@ def blend(given: Given) -> int:
     return 0
 
 
+def export(given: Given) -> int:
+    """Write a model as a file for other programs."""
+    from pixel2style2pixel_cli import api
+
+    told = given.options(ExportOptions)
+    row = api.export_model(
+        told.name, told.out, format=told.format, part=told.part, overwrite=told.overwrite,
+        on_event=given.output.on_event,
+    )  # fmt: skip
+    _record(given, "export", row)
+    return 0
+
+
 def _record(given: Given, event: str, fields: Mapping[str, Any]) -> None:
     """The result of a command, for people or as JSON."""
     given.output.close()
@@ -165,6 +179,12 @@ COMMANDS = (
         "Check and install a weight file: a published one, which is converted, or what our own training wrote.",
         "p2s2p models import psp-ffhq-encode psp_ffhq_encode.pt",
         "p2s2p models import my-encoder runs/encoder",
+    ),
+    _spec(
+        "export", export, ExportOptions, QUIET_MESSAGES,
+        "Write a model for other programs, and compare it with what it was made of: ONNX, OpenVINO, safetensors, .pt.",
+        "p2s2p models export mini-invert -o mini-invert.onnx",
+        "p2s2p models export mini-generator -o generator.pt",
     ),
     _spec(
         "blend", blend, BlendOptions, QUIET_MESSAGES,

@@ -19,7 +19,7 @@ OTHERS = {
     "show": "Show the recipe of a picture, or the contents of a latent or a weight file.",
     "train": "Train a generator, an encoder for one, or a face recogniser.",
     "data": "Pack pictures for training.",
-    "models": "List, show, pull, import, blend, verify and remove models.",
+    "models": "List, show, pull, import, export, blend, verify and remove models.",
 }
 # Commands that follow the name of a task: the module and the help of each. Without them a task takes its inputs.
 INNER = {

@@ -88,12 +88,14 @@ def onnx_bytes(graph: Graph) -> bytes:
             "ONNX files are written with the package onnx, which is not installed",
             "pip install 'pixel2style2pixel-cli[onnx]'",
         )
+    names = (*graph.inputs, *graph.outputs) if graph.any_batch else ()
     file = io.BytesIO()
     out: Any = file  # its annotation knows paths only
     with tracing():
         # not the exporter on torch.export: it needs one more package, and takes several times as long
         torch.onnx.export(
             graph.module, graph.example, out, dynamo=False, opset_version=OPSET,
-            input_names=list(graph.inputs), output_names=[graph.output],
+            input_names=list(graph.inputs), output_names=list(graph.outputs),
+            dynamic_axes={name: {0: "batch"} for name in names} or None,
         )  # fmt: skip
     return file.getvalue()

@@ -34,7 +34,7 @@ class OpenVINO:
         if dtype == torch.bfloat16 and not is_fast_in_bfloat16(device):
             raise UsageError("this CPU does not multiply bfloat16", "use --dtype float32, or --backend torch")
         self.precision = "bf16" if dtype == torch.bfloat16 else "f32"
-        self._library = _import_openvino()
+        self._library = import_openvino()
         self._core = self._library.Core()
 
     @property
@@ -78,7 +78,7 @@ class _Compiled:
         return found
 
 
-def _import_openvino() -> Any:
+def import_openvino() -> Any:
     """The library, without the part of it that would tell its makers: nothing of ours opens connections unasked."""
     if "openvino" not in sys.modules:
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

@@ -23,11 +23,21 @@ def encode_in_passes(encode: Encode, draw: Draw, average_ND: Tensor, inputs_BCHW
 
     Pictures are drawn with the stored noise by ``draw``, and brought to the encoder's side by averages, as published.
     """
-    side, inputs = inputs_BCHW.shape[-1], inputs_BCHW.to(average_ND)
-    codes = average_ND.expand(len(inputs), -1, -1)
-    drawn = F.adaptive_avg_pool2d(draw(codes[:1]), side).expand(len(inputs), -1, -1, -1)
+    side, inputs = int(inputs_BCHW.shape[-1]), inputs_BCHW.to(average_ND)
+    codes = average_ND.expand(inputs.shape[0], -1, -1)
+    drawn = _averaged(draw(codes[:1]), side).expand(inputs.shape[0], -1, -1, -1)
     for made in range(passes):
         if made:
-            drawn = F.adaptive_avg_pool2d(draw(codes), side)
+            drawn = _averaged(draw(codes), side)
         codes = encode(torch.cat([inputs, drawn.to(inputs)], dim=1), codes)
     return codes
+
+
+def _averaged(image_BCHW: Tensor, side: int) -> Tensor:
+    """A picture brought to a side by averages; both sides are powers of two."""
+    if not torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        return F.adaptive_avg_pool2d(image_BCHW, side)
+    found = int(image_BCHW.shape[-1])  # the same in operations that exporters know
+    if found > side:
+        return F.avg_pool2d(image_BCHW, found // side)
+    return image_BCHW if found == side else F.interpolate(image_BCHW, size=(side, side), mode="nearest")

@@ -95,7 +95,7 @@ class NaiveWPlusEncoder(Encoder):
     def offsets(self, x_BCHW: Tensor) -> Tensor:
         features = F.adaptive_avg_pool2d(self.normalise(self.trunk(x_BCHW)[-1]), 7)
         codes: Tensor = self.linear(self.flatten_linear(features.flatten(1)))
-        return codes.view(len(codes), self.n_styles, -1)
+        return codes.view(codes.shape[0], self.n_styles, -1)
 
 
 def _enlarge(x_BCHW: Tensor, like: Tensor) -> Tensor:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pixel2style2pixel_cli.events import OnEvent, ignore_event
-from pixel2style2pixel_cli.options.declare import MODEL, REQUIRED, RUN, declare
+from pixel2style2pixel_cli.options.declare import MODEL, OUTPUT, REQUIRED, RUN, declare
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
@@ -59,6 +60,26 @@ class ImportOptions(OneModel):
         metavar="FILE",
         help="A weight file as it was published, or the folder or a weight file of a training run.",
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
+class ExportOptions:
+    """A model, and the file for other programs that it becomes."""
+
+    name: str = declare(
+        REQUIRED, metavar="NAME", path=True, help="A name from p2s2p models list, a run folder or a file of p2s2p tune."
+    )
+    out: str | Path = declare(REQUIRED, "-o", "--out", metavar="FILE", section=OUTPUT, help="The file to write.")
+    format: Literal["onnx", "openvino", "safetensors", "pt"] | None = declare(
+        None, "--format", metavar="TYPE", section=OUTPUT, default_means="what the name says",
+        help="onnx, openvino (.xml and .bin), safetensors (one network), or pt (the layout of the published programs).",
+    )  # fmt: skip
+    part: Literal["whole", "encoder", "generator"] | None = declare(
+        None, "--part", metavar="PART", section=OUTPUT, default_means="whole, where there is an encoder",
+        help="whole (picture to code and picture), encoder (picture to code) or generator (code to picture).",
+    )  # fmt: skip
+    overwrite: bool = declare(False, "--overwrite", section=OUTPUT, help="Replace a file that exists.")
+    on_event: OnEvent = ignore_event
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)

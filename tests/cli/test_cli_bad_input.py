@@ -15,8 +15,8 @@ from PIL import Image
 from real_run import FACES, Call, contents, times, write_photos
 from tiny_zoo import tiny_model, write_published
 
-from pixel2style2pixel_cli import api
 from pixel2style2pixel_cli.files import atomic
+from pixel2style2pixel_cli.jobs import faces
 from pixel2style2pixel_cli.tasks.photo import PhotoPreparer
 
 GOOD = ["in/1.png", "in/9.png"]  # around the bad one, so that it is neither the first nor the last
@@ -379,7 +379,7 @@ def test_one_input_that_cannot_be_searched_costs_no_list_of_faces(
                 raise MemoryError
             return []
 
-    monkeypatch.setattr(api, "_load_detector", lambda *_: Greedy())
+    monkeypatch.setattr(faces, "load_detector", lambda *_, **__: Greedy())
     for name, level in (("a.png", 9), ("b.png", 8)):
         Image.new("RGB", (64, 64), (level, 0, 0)).save(folder / name)
     listed = real("invert", "a.png", "b.png", "--list-faces", "-vv")

@@ -74,7 +74,7 @@ class Known:
         def run(inputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
             with torch.no_grad():
                 found: NDArray[np.float32] = graph.module(*map(torch.from_numpy, inputs)).numpy()
-            return found + np.float32(self.off) if graph.role == "generator" else found
+            return found + np.float32(self.off) if graph.part == "generator" else found
 
         return run
 
@@ -330,8 +330,8 @@ def test_bfloat16_is_compared_with_single_precision(tiny_zoo: Path, model: Model
 def test_openvino_is_loaded_without_the_part_that_reports_to_its_makers() -> None:
     pytest.importorskip("openvino")
     code = (
-        "import sys; from pixel2style2pixel_cli.engine.openvino_toolkit import _import_openvino\n"
-        "_import_openvino(); print([n for n, m in sys.modules.items() if n.startswith('openvino_telemetry') and m])"
+        "import sys; from pixel2style2pixel_cli.engine.openvino_toolkit import import_openvino\n"
+        "import_openvino(); print([n for n, m in sys.modules.items() if n.startswith('openvino_telemetry') and m])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -12,7 +12,9 @@ from tiny_zoo import ENCODER, write_restyle_zoo
 from pixel2style2pixel_cli.engine.backend import TorchBackend
 from pixel2style2pixel_cli.engine.batching import BatchSize
 from pixel2style2pixel_cli.engine.engine import Engine
+from pixel2style2pixel_cli.engine.graphs import tracing
 from pixel2style2pixel_cli.engine.loading import load_model
+from pixel2style2pixel_cli.engine.passes import _averaged
 from pixel2style2pixel_cli.zoo.cards import load_card
 from pixel2style2pixel_cli.zoo.resolve import resolve
 
@@ -60,3 +62,11 @@ def test_company_makes_no_difference(engine: Engine, pictures: torch.Tensor) -> 
     codes = engine.encode(pictures).w_plus
     for i in range(3):
         assert torch.equal(engine.encode(pictures[i : i + 1]).w_plus[0], codes[i])
+
+
+@pytest.mark.parametrize("side", [8, 16, 64])
+def test_what_is_exported_averages_as_what_runs_here(side: int) -> None:
+    picture = torch.randn(2, 3, 16, 16)
+    with tracing():
+        exported = torch.jit.trace(lambda image: _averaged(image, side), (picture,), check_trace=False)
+    torch.testing.assert_close(exported(picture), _averaged(picture, side))
