@@ -301,7 +301,7 @@ def test_pictures_of_unknown_z_teach_the_mapping_network_their_spread(tmp_path: 
 
 
 def test_joint_presets_load_and_half_a_judge_is_refused() -> None:
-    names = ("mini-features", "mini-joint")
+    names = ("mini-features", "mini-joint", "mini-256")
     assert set(names) <= set(preset_names("generator"))
     for name in names:
         assert isinstance(load_generator_training(name, {}), JointTraining)
