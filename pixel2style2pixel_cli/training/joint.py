@@ -346,7 +346,9 @@ class JointTrainer:
         for name, pictures in (("reconstructions", drawn), ("samples", sampled)):
             ratios = spectrum_ratio(pictures, real, fine)
             found |= {f"power_{name}_{cycles}": float(r) for cycles, r in zip(fine, ratios, strict=True)}
-        found |= {"spread": float(sampled.std(dim=0).mean()), "spread_of_pictures": float(real.std(dim=0).mean())}
+        several = int(len(real) > 1)  # the spread of a single picture is 0, not "not a number"
+        for name, seen in (("spread", sampled), ("spread_of_pictures", real)):
+            found[name] = float(seen.std(dim=0, correction=several).mean())
         if self.spread is not None:
             found["went_back"] = float(self._keep_or_go_back(self.spread.fell(found["spread"])))
         return found

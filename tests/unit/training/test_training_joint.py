@@ -97,6 +97,11 @@ def test_without_a_judge_twenty_steps_lower_the_loss(source: PictureSource) -> N
     assert {"mse", "mse_z", "power_samples_8", "power_reconstructions_32", "spread"} < found.keys()
 
 
+def test_one_picture_that_is_held_out_has_no_spread(source: PictureSource) -> None:
+    found = fresh(TASTELESS).validate(held_out_batches(source, batch=1, held_out=1))
+    assert found["spread"] == found["spread_of_pictures"] == 0.0
+
+
 def test_pictures_of_unknown_or_mirrored_z_are_not_held_to_a_sample(source: PictureSource) -> None:
     trainer = fresh(TASTELESS)
     known = source.batch([0, 1, 2, 3], [False] * 4)
