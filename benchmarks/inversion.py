@@ -36,7 +36,7 @@ from pixel2style2pixel_cli.device import keep_freed_memory
 from pixel2style2pixel_cli.errors import MissingError, P2S2PError
 from pixel2style2pixel_cli.evaluation.judges import Descriptor
 from pixel2style2pixel_cli.evaluation.pictures import ms_ssim, squared_errors
-from pixel2style2pixel_cli.evaluation.sets import distances
+from pixel2style2pixel_cli.evaluation.sets import own_found
 from pixel2style2pixel_cli.files.pixels import to_float
 from pixel2style2pixel_cli.losses.perceptual import PerceptualLoss, load_perceptual
 from pixel2style2pixel_cli.tasks.invert import InvertOptions
@@ -45,7 +45,6 @@ from pixel2style2pixel_cli.zoo.auxiliary import ALEXNET, networks
 
 ROOT = Path(__file__).parents[1]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-FALSE_MATCHES = 0.01
 
 
 @dataclass(kw_only=True, slots=True)
@@ -197,19 +196,16 @@ def identity(describe: Descriptor, drawn: Sequence[Pixels], known: Sequence[Any]
     ``rank_1``: the input nearest to an output is its own; ``true_at_1_percent_false``: own pairs that are nearer than
     all but one in a hundred pairs of an output and another person's input.
     """
-    seen = [(i, each) for i, picture in enumerate(drawn) if (each := describe(picture)) is not None]
-    people = [(i, each) for i, each in enumerate(known) if each is not None]
-    pairs = {i for i, _ in seen} & {i for i, _ in people}
-    row: dict[str, Any] = {"faces": len(seen) / len(drawn), "rank_1": None, "true_at_1_percent_false": None}
+    people = {i: each for i, each in enumerate(known) if each is not None}
+    found = {i: each for i, picture in enumerate(drawn) if (each := describe(picture)) is not None}
+    row: dict[str, Any] = {"faces": len(found) / len(drawn), "rank_1": None, "true_at_1_percent_false": None}
+    pairs = [i for i in found if i in people]
     if not pairs or len(people) < 2:
         return row
-    between = distances(np.stack([each for _, each in seen]), np.stack([each for _, each in people]))
-    own = np.array([[i == j for j, _ in people] for i, _ in seen])
-    has = own.any(axis=1)
-    limit = float(np.quantile(between[~own], FALSE_MATCHES))
-    row["rank_1"] = float(own[has, between[has].argmin(axis=1)].mean())
-    row["true_at_1_percent_false"] = float((between[own] < limit).mean())
-    row["distance"] = float(between[own].mean())
+    inputs, outputs = np.stack(list(people.values())), np.stack([found[i] for i in pairs])
+    own = np.searchsorted(list(people), pairs)
+    row |= {name: float(rows.mean()) for name, rows in own_found(inputs, outputs, own).items()}
+    row["distance"] = float(np.linalg.norm(inputs[own] - outputs, axis=1).mean())
     return row
 
 

@@ -48,16 +48,20 @@ def distances(a: Points, b: Points) -> Points:
     return np.asarray(np.sqrt(np.maximum(squares, 0)))
 
 
-def own_found(inputs: Points, outputs: Points) -> dict[str, Points]:
-    """Row by row, 1 where it holds and else 0: whether the input nearest to an output is its own (``rank_1``), and
-    whether own pairs are under the distance that one in a hundred pairs of different people is under
+def own_found(inputs: Points, outputs: Points, own: NDArray[np.int64] | None = None) -> dict[str, Points]:
+    """For each output 1 where it holds and else 0: whether the input nearest to it is its own (``rank_1``), and whether
+    the two are under the distance that one in a hundred pairs of different people is under
     (``true_at_1_percent_false``).
+
+    ``own`` says which input belongs to each output, where there are more inputs than outputs.
     """
+    belongs = np.arange(len(outputs)) if own is None else own
     across = distances(inputs, outputs)
-    limit = np.quantile(across[~np.eye(len(inputs), dtype=bool)], FALSE_MATCHES)
+    same = np.arange(len(inputs))[:, None] == belongs
+    limit = np.quantile(across[~same], FALSE_MATCHES)
     return {
-        "rank_1": (across.argmin(axis=0) == np.arange(len(inputs))).astype(np.float64),
-        "true_at_1_percent_false": (np.diag(across) < limit).astype(np.float64),
+        "rank_1": (across.argmin(axis=0) == belongs).astype(np.float64),
+        "true_at_1_percent_false": (across[belongs, np.arange(len(outputs))] < limit).astype(np.float64),
     }
 
 

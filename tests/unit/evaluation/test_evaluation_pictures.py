@@ -9,7 +9,7 @@ import pytest
 
 from pixel2style2pixel_cli.evaluation.intervals import interval
 from pixel2style2pixel_cli.evaluation.pictures import ms_ssim, psnr, squared_errors
-from pixel2style2pixel_cli.evaluation.sets import frechet, precision_recall, separability
+from pixel2style2pixel_cli.evaluation.sets import frechet, own_found, precision_recall, separability
 
 
 @pytest.fixture
@@ -79,6 +79,13 @@ def test_people_who_look_alike_are_not_told_apart() -> None:
     assert apart["rank_1"] == apart["true_at_1_percent_false"] == 1.0 and apart["different_outputs_one_person"] == 0
     alike = separability(people, np.full((60, 128), 0.1) + 0.01 * chance.standard_normal((60, 128)))
     assert alike["rank_1"] < 0.2 and alike["different_outputs_one_person"] == 1.0
+
+
+def test_outputs_are_looked_for_among_more_inputs() -> None:
+    gallery = np.eye(6)
+    found = own_found(gallery, gallery[[4, 1, 0]] + 0.01, np.array([4, 1, 3]))
+    assert found["rank_1"].tolist() == [1.0, 1.0, 0.0]
+    assert found["true_at_1_percent_false"].tolist() == [1.0, 1.0, 0.0], "the third is another's, and near to that one"
 
 
 def test_intervals_hold_the_mean_and_narrow_with_the_number() -> None:
