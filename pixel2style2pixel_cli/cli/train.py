@@ -18,6 +18,7 @@ from pixel2style2pixel_cli.options.training import (
 )
 from pixel2style2pixel_cli.output import Output
 from pixel2style2pixel_cli.tasks.table import TRAINED
+from pixel2style2pixel_cli.training.share import is_main_process
 
 
 def generator(given: Given) -> int:
@@ -48,6 +49,9 @@ def _train(given: Given, kind: type[TrainingOptions], train: Callable[..., Mappi
     result = train(
         data, Path(out), start=None if start is None else Path(start), **values, on_event=given.output.on_event
     )  # fmt: skip
+    if not is_main_process():
+        given.output.close()
+        return 0
     code = 3 if given.values["check"] and (result.get("left_out") or result.get("unpaired")) else 0
     _report(given.output, result, code)
     return code

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pixel2style2pixel_cli.errors import UsageError
+from pixel2style2pixel_cli.events import ignore_event
 from pixel2style2pixel_cli.options.training import (
     EncoderTrainingOptions,
     GeneratorTrainingOptions,
@@ -15,6 +16,7 @@ from pixel2style2pixel_cli.options.training import (
     TrainingOptions,
 )
 from pixel2style2pixel_cli.tasks.table import TRAINED, options_of
+from pixel2style2pixel_cli.training.share import is_main_process
 
 
 def train_generator(options: GeneratorTrainingOptions) -> dict[str, Any]:
@@ -77,7 +79,9 @@ def _training(options: TrainingOptions) -> dict[str, Any]:
         "minutes": options.minutes,
         "resume": options.resume,
         "check": options.check,
-        "on_event": options.on_event,
+        "compiled": options.compile,
+        # Of several processes that train together one speaks for all.
+        "on_event": options.on_event if is_main_process() else ignore_event,
     }
 
 

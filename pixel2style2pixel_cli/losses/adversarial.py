@@ -29,9 +29,13 @@ def r1_penalty(real_scores: Tensor, real: Tensor) -> Tensor:
     return gradient.square().flatten(1).sum(dim=1).mean()
 
 
-def path_lengths(image_BCHW: Tensor, codes_BND: Tensor) -> Tensor:
-    """Length (B,) of the Jacobian of the generator along random images; its spread is the penalty."""
-    noise = torch.randn_like(image_BCHW) / math.sqrt(image_BCHW.shape[2] * image_BCHW.shape[3])
+def path_lengths(image_BCHW: Tensor, codes_BND: Tensor, noise_BCHW: Tensor | None = None) -> Tensor:
+    """Length (B,) of the Jacobian of the generator along random images; its spread is the penalty.
+
+    ``noise_BCHW`` are normal numbers for them, drawn here by default.
+    """
+    drawn = torch.randn_like(image_BCHW) if noise_BCHW is None else noise_BCHW
+    noise = drawn / math.sqrt(image_BCHW.shape[2] * image_BCHW.shape[3])
     (gradient,) = torch.autograd.grad((image_BCHW * noise).sum(), codes_BND, create_graph=True)
     return gradient.square().sum(dim=2).mean(dim=1).sqrt()
 

@@ -6,7 +6,7 @@ divided by its mean magnitude in the target. Shape suffixes: B batch, C channels
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -21,19 +21,27 @@ INNER_FACE = (0.28125, 0.84375, 0.21875, 0.78125)
 LEAST_MAGNITUDE = 1e-3
 
 
-def feature_distance(maps: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+def alone(value: Tensor) -> Tensor:
+    """The mean over the processes that share a batch, where there is one."""
+    return value
+
+
+def feature_distance(
+    maps: Sequence[Tensor], targets: Sequence[Tensor], mean: Callable[[Tensor], Tensor] = alone
+) -> Tensor:
     """Distance (B,) of the maps of pictures from those of their targets, the mean over depths.
 
     At each depth the mean absolute difference, each channel divided by its mean magnitude over all targets. No gradient
-    flows into the targets.
+    flows into the targets. ``mean`` averages the magnitudes over the processes that share a batch.
     """
     if len(maps) != len(targets):
         raise ShapeError(f"{len(maps)} maps against {len(targets)}")
-    return torch.stack([_at_one_depth(x, target.detach()) for x, target in zip(maps, targets, strict=True)]).mean(dim=0)
+    pairs = zip(maps, targets, strict=True)
+    return torch.stack([_at_one_depth(x, target.detach(), mean) for x, target in pairs]).mean(dim=0)
 
 
-def _at_one_depth(x_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
-    magnitude_1C11 = target_BCHW.abs().mean(dim=(0, 2, 3), keepdim=True) + LEAST_MAGNITUDE
+def _at_one_depth(x_BCHW: Tensor, target_BCHW: Tensor, mean: Callable[[Tensor], Tensor]) -> Tensor:
+    magnitude_1C11 = mean(target_BCHW.abs().mean(dim=(0, 2, 3), keepdim=True)) + LEAST_MAGNITUDE
     return ((x_BCHW - target_BCHW) / magnitude_1C11).abs().mean(dim=(1, 2, 3))
 
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixel2style2pixel_cli.losses import pixel
-from pixel2style2pixel_cli.losses.features import feature_distance, inner_face, whole
+from pixel2style2pixel_cli.losses.features import alone, feature_distance, inner_face, whole
 from pixel2style2pixel_cli.losses.identity import crop_face
 
 # The published losses look at 256 px at most (methods.md 4.3).
@@ -27,7 +27,7 @@ class Compared:
 
     ``drawn`` and ``target`` are (B, 3, R, R) in [-1, 1]. ``emphasis`` (B, 1, R, R) is how much more each pixel counts,
     where anything does. ``networks`` are those that losses look through, by name; ``autocast`` is the precision that
-    they run in.
+    they run in; ``mean`` averages over the processes that share a batch.
     """
 
     drawn: Tensor
@@ -35,6 +35,7 @@ class Compared:
     emphasis: Tensor | None
     networks: Mapping[str, nn.Module]
     autocast: Callable[[], AbstractContextManager[object]]
+    mean: Callable[[Tensor], Tensor] = alone
 
 
 def l2(seen: Compared) -> Tensor:
@@ -97,7 +98,7 @@ def _in_trunk(seen: Compared, view: Callable[[Tensor], Tensor]) -> Tensor:
         wanted = trunk(view(seen.target))
     with seen.autocast():
         found = trunk(view(seen.drawn))
-    return feature_distance(found, wanted).mean()
+    return feature_distance(found, wanted, seen.mean).mean()
 
 
 def _pooled(image_BCHW: Tensor) -> Tensor:

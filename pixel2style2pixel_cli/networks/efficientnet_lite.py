@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from pixel2style2pixel_cli.errors import UsageError, check_shape
 
@@ -131,7 +132,12 @@ class InvertedResidual(nn.Module):
 
 
 class LiteTrunk(nn.Module):
-    """Pictures (B, 3, H, W) in [-1, 1] to maps at strides 2, 4, 8, 16 and 32, or as many of them as the spec says."""
+    """Pictures (B, 3, H, W) in [-1, 1] to maps at strides 2, 4, 8, 16 and 32, or as many of them as the spec says.
+
+    With ``recompute``, what a block leaves for the gradients is computed again instead of kept.
+    """
+
+    recompute = False
 
     def __init__(self, spec: LiteSpec) -> None:
         super().__init__()
@@ -149,7 +155,7 @@ class LiteTrunk(nn.Module):
         for i, block in enumerate(self.blocks):
             if i in self._halving:
                 maps.append(x)
-            x = block(x)
+            x = checkpoint(block, x, use_reentrant=False) if self.recompute else block(x)
         return [*maps, x]
 
 

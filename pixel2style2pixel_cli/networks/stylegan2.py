@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from pixel2style2pixel_cli.errors import ShapeError, check_shape
 from pixel2style2pixel_cli.networks.layers import EqualLinear, StyledConv, ToRGB, normal_weight, pixel_norm
@@ -57,10 +58,12 @@ class SynthesisBlock(nn.Module):
 class Generator(nn.Module):
     """StyleGAN2: codes of shape (B, n_styles, style_dim) to images of shape (B, 3, R, R), roughly in [-1, 1].
 
-    ``latent_avg`` (style_dim,) is the mean of the mapping network's output, the centre of truncation.
+    ``latent_avg`` (style_dim,) is the mean of the mapping network's output, the centre of truncation. With
+    ``recompute``, what a block leaves for the gradients is computed again instead of kept.
     """
 
     latent_avg: Tensor
+    recompute = False
 
     def __init__(self, spec: GeneratorSpec) -> None:
         super().__init__()
@@ -90,7 +93,8 @@ class Generator(nn.Module):
         x = self.conv_first(x, codes_BND[:, 0], maps[0])
         rgb = self.to_rgb_first(x, codes_BND[:, 1])
         for i, block in enumerate(self.blocks):
-            x, rgb = block(x, rgb, codes_BND[:, 2 * i + 1 : 2 * i + 4], maps[2 * i + 1 : 2 * i + 3])
+            parts = (x, rgb, codes_BND[:, 2 * i + 1 : 2 * i + 4], maps[2 * i + 1 : 2 * i + 3])
+            x, rgb = checkpoint(block, *parts, use_reentrant=False) if self.recompute else block(*parts)
         return rgb, x
 
     def noise_maps(self, noise: NoiseMode | Sequence[Tensor], like: Tensor) -> Sequence[Tensor | None]:

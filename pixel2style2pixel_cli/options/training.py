@@ -55,6 +55,10 @@ class TrainingOptions:
         True, "--resume/--no-resume", section=DATA, help="Continue where a matching run folder stopped."
     )
     check: bool = declare(False, "--check", section=DATA, help="Check the data, estimate memory and time, then stop.")
+    compile: bool = declare(
+        False, "--compile", section=DATA,
+        help="Compile the networks: worth it for long runs; needs a C++ compiler on a CPU. Not for generators.",
+    )  # fmt: skip
     device: str = declare_device()
     seed: int = declare_seed()
     on_event: OnEvent = ignore_event

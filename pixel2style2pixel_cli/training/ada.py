@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixel2style2pixel_cli.training.config import AdaptiveAugmentation
+from pixel2style2pixel_cli.training.draws import own, total
 
 SCALE, SHIFT, WHOLE_SHIFT = 0.2 * math.log(2), 0.125, 0.125
 BRIGHTNESS, CONTRAST, SATURATION = 0.2, 0.5 * math.log(2), math.log(2)
@@ -64,19 +65,24 @@ def change_geometry(image_BCHW: Tensor, p: float) -> Tensor:
     size = image_BCHW.shape[-1]
 
     def chosen(probability: float = p) -> Tensor:
-        return torch.rand(batch) < probability
+        return own(torch.rand(total(batch))) < probability
 
     def drawn(values: Tensor, neutral: float) -> Tensor:
         return torch.where(chosen(), values, torch.full_like(values, neutral))
 
-    flip = 1 - 2 * drawn(torch.randint(2, (batch,)).float(), 0)
-    quarter = drawn(torch.randint(4, (batch,)).float(), 0) * (math.pi / 2)
-    whole = torch.where(chosen()[:, None], torch.round((2 * torch.rand(batch, 2) - 1) * WHOLE_SHIFT * size) / size, 0.0)
-    even = drawn(torch.exp(SCALE * torch.randn(batch)), 1)
+    flip = 1 - 2 * drawn(own(torch.randint(2, (total(batch),))).float(), 0)
+    quarter = drawn(own(torch.randint(4, (total(batch),))).float(), 0) * (math.pi / 2)
+    whole = torch.where(
+        chosen()[:, None], torch.round((2 * own(torch.rand(total(batch), 2)) - 1) * WHOLE_SHIFT * size) / size, 0.0
+    )
+    even = drawn(torch.exp(SCALE * own(torch.randn(total(batch)))), 1)
     # Two turns, of which at least one happens with probability p.
-    turns = [torch.where(chosen(1 - math.sqrt(1 - p)), math.pi * (2 * torch.rand(batch) - 1), 0.0) for _ in range(2)]
-    uneven = drawn(torch.exp(SCALE * torch.randn(batch)), 1)
-    shift = torch.where(chosen()[:, None], SHIFT * torch.randn(batch, 2), 0.0)
+    turns = [
+        torch.where(chosen(1 - math.sqrt(1 - p)), math.pi * (2 * own(torch.rand(total(batch))) - 1), 0.0)
+        for _ in range(2)
+    ]
+    uneven = drawn(torch.exp(SCALE * own(torch.randn(total(batch)))), 1)
+    shift = torch.where(chosen()[:, None], SHIFT * own(torch.randn(total(batch), 2)), 0.0)
     ones = torch.ones(batch)
     maps = [
         _scaled(flip, ones), _turned(quarter), _shifted(whole), _scaled(even, even), _turned(turns[0]),
@@ -92,14 +98,14 @@ def change_colours(image_BCHW: Tensor, p: float) -> Tensor:
     batch = len(image_BCHW)
 
     def drawn(values: Tensor, neutral: float) -> Tensor:
-        return torch.where(torch.rand(batch) < p, values, torch.full_like(values, neutral))[:, None, None]
+        return torch.where(own(torch.rand(total(batch))) < p, values, torch.full_like(values, neutral))[:, None, None]
 
     identity, grey = torch.eye(3), torch.full((3, 3), 1 / 3)
-    brightness = drawn(BRIGHTNESS * torch.randn(batch), 0).expand(-1, 3, 1)
-    contrast = drawn(torch.exp(CONTRAST * torch.randn(batch)), 1)
-    inverted = drawn(torch.randint(2, (batch,)).float(), 0)
-    hue = drawn(math.pi * (2 * torch.rand(batch) - 1), 0)
-    saturation = drawn(torch.exp(SATURATION * torch.randn(batch)), 1)
+    brightness = drawn(BRIGHTNESS * own(torch.randn(total(batch))), 0).expand(-1, 3, 1)
+    contrast = drawn(torch.exp(CONTRAST * own(torch.randn(total(batch)))), 1)
+    inverted = drawn(own(torch.randint(2, (total(batch),))).float(), 0)
+    hue = drawn(math.pi * (2 * own(torch.rand(total(batch))) - 1), 0)
+    saturation = drawn(torch.exp(SATURATION * own(torch.randn(total(batch)))), 1)
     # A turn about the grey axis (Rodrigues), a reflection across it, a stretch away from it.
     axis = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
     turn = torch.cos(hue) * identity + torch.sin(hue) * axis + (1 - torch.cos(hue)) * grey

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pixel2style2pixel_cli.files.pixels import to_float, to_uint8
 from pixel2style2pixel_cli.training.config import Augmentation
+from pixel2style2pixel_cli.training.draws import own, total
 
 LARGEST_SHIFT, LARGEST_TURN, LARGEST_SCALE = 0.04, math.radians(4), 0.06
 WORST_QUALITY = 25
@@ -29,10 +30,10 @@ def augment(image_BCHW: Tensor, strength: Augmentation) -> Tensor:
     if strength.colour:
         image_BCHW = _recolour(image_BCHW, strength.colour)
     if strength.blur:
-        image_BCHW = torch.cat([_blur(image_BCHW[i : i + 1], strength.blur) for i in range(batch)])
+        image_BCHW = _blur(image_BCHW, strength.blur)
     if strength.noise:
-        sigma = 0.15 * strength.noise * torch.rand(batch, 1, 1, 1).square().to(image_BCHW)
-        image_BCHW = image_BCHW + sigma * torch.randn(image_BCHW.shape).to(image_BCHW)
+        sigma = 0.15 * strength.noise * own(torch.rand(total(batch), 1, 1, 1)).square().to(image_BCHW)
+        image_BCHW = image_BCHW + sigma * own(torch.randn(total(batch), *image_BCHW.shape[1:])).to(image_BCHW)
     image_BCHW = image_BCHW.clamp(-1, 1)
     if strength.jpeg:
         image_BCHW = _compress(image_BCHW, strength.jpeg)
@@ -41,7 +42,7 @@ def augment(image_BCHW: Tensor, strength: Augmentation) -> Tensor:
 
 def _misalign(image_BCHW: Tensor, strength: float) -> Tensor:
     batch = len(image_BCHW)
-    draws = (2 * torch.rand(4, batch) - 1) * strength
+    draws = (2 * own(torch.rand(4, total(batch)), dim=1) - 1) * strength
     angle, scale = draws[0] * LARGEST_TURN, 1 + draws[1] * LARGEST_SCALE
     cosine, sine = torch.cos(angle) * scale, torch.sin(angle) * scale
     shift = 2 * LARGEST_SHIFT * draws[2:]
@@ -55,7 +56,7 @@ def _recolour(image_BCHW: Tensor, strength: float) -> Tensor:
     batch = len(image_BCHW)
 
     def draw(width: float, channels: int = 1) -> Tensor:
-        return torch.exp(width * strength * (2 * torch.rand(batch, channels, 1, 1) - 1)).to(image_BCHW)
+        return torch.exp(width * strength * (2 * own(torch.rand(total(batch), channels, 1, 1)) - 1)).to(image_BCHW)
 
     unit = ((image_BCHW + 1) / 2).clamp(1e-4, 1).pow(draw(0.35))
     unit = unit * draw(0.3) * draw(0.12, 3)
@@ -65,21 +66,25 @@ def _recolour(image_BCHW: Tensor, strength: float) -> Tensor:
     return (grey + (unit - grey) * draw(0.4)) * 2 - 1
 
 
-def _blur(image_1CHW: Tensor, strength: float) -> Tensor:
-    """Down to a random smaller size and back: the softness of an enlarged or shaken picture."""
-    if float(torch.rand(())) < 0.5:
-        return image_1CHW
-    size = image_1CHW.shape[-1]
-    smaller = max(8, round(size / (1 + 2.5 * strength * float(torch.rand(())))))
-    down = F.interpolate(image_1CHW, size=(smaller, smaller), mode="area")
-    return F.interpolate(down, size=(size, size), mode="bilinear", align_corners=False)
+def _blur(image_BCHW: Tensor, strength: float) -> Tensor:
+    """Every second one down to a random smaller size and back: the softness of an enlarged or shaken picture."""
+    size, found = image_BCHW.shape[-1], []
+    for image_CHW, (whether, amount) in zip(image_BCHW, own(torch.rand(total(len(image_BCHW)), 2)), strict=True):
+        image_1CHW = image_CHW[None]
+        if whether >= 0.5:
+            smaller = max(8, round(size / (1 + 2.5 * strength * float(amount))))
+            down = F.interpolate(image_1CHW, size=(smaller, smaller), mode="area")
+            image_1CHW = F.interpolate(down, size=(size, size), mode="bilinear", align_corners=False)
+        found.append(image_1CHW)
+    return torch.cat(found)
 
 
 def _compress(image_BCHW: Tensor, strength: float) -> Tensor:
     pictures = []
-    for pixels in to_uint8(image_BCHW):
-        if float(torch.rand(())) < 0.5:
-            quality = round(95 - (95 - WORST_QUALITY) * strength * float(torch.rand(())))
+    draws = own(torch.rand(total(len(image_BCHW)), 2)).tolist()
+    for pixels, (whether, amount) in zip(to_uint8(image_BCHW), draws, strict=True):
+        if whether < 0.5:
+            quality = round(95 - (95 - WORST_QUALITY) * strength * amount)
             out = io.BytesIO()
             Image.fromarray(pixels).save(out, "JPEG", quality=quality)
             pixels = np.array(Image.open(out))

@@ -121,8 +121,9 @@ class OffsetTraining:
         return found
 
     def _rows(self, open_BND: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows (B, D) of the mapping network and of the encoder, both through their pools."""
+        """Rows (B, D) of the mapping network and of the encoder, both through their pools; of all processes."""
         chance = random.Random(int(torch.randint(2**62, ())))
+        open_BND = self.runtime.gather(open_BND)  # the pools are of the whole run
         z_BZ = torch.randn(len(open_BND), self.generator.spec.z_dim).to(open_BND)
         with torch.no_grad():
             w_BD = self.generator.mapping(z_BZ)
@@ -131,4 +132,4 @@ class OffsetTraining:
     def _update(self, loss: Tensor) -> None:
         self.optimiser.zero_grad()
         self.runtime.backward(loss)
-        self.optimiser.step()
+        self.runtime.update(self.optimiser)

@@ -38,13 +38,17 @@ T = TypeVar("T")
 class RunConfig:
     """Length and rhythm of a run; ``*_every`` count steps.
 
-    ``precision`` auto is bfloat16 where the device is fast in it, else float32. Of the pictures
-    held out, at most ``validate_pictures`` are drawn at a time. ``snapshot_every``: how often the result so far is kept
-    beside the checkpoint, for a choice afterwards; 0 is never.
+    ``batch`` is that of all processes together, and of all ``accumulate`` parts in which each of them computes its
+    share, so that a step takes less memory. ``recompute`` does too: what the drawing of pictures leaves for the
+    gradients is computed again instead of kept. ``precision`` auto is bfloat16 where the device is fast in it, else
+    float32. Of the pictures held out, at most ``validate_pictures`` are drawn at a time. ``snapshot_every``: how often
+    the result so far is kept beside the checkpoint, for a choice afterwards; 0 is never.
     """
 
     steps: int = 300_000
     batch: int = 8
+    accumulate: int = 1
+    recompute: bool = False
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     log_every: int = 50
     sample_every: int = 1000
@@ -59,7 +63,7 @@ class RunConfig:
         from_one = (1, MOST)
         check_numbers(
             "run", self, steps=from_one, batch=from_one, log_every=from_one, sample_every=from_one,
-            checkpoint_every=from_one, validate_every=from_one, validate_pictures=from_one,
+            checkpoint_every=from_one, validate_every=from_one, validate_pictures=from_one, accumulate=from_one,
         )  # fmt: skip
 
 
@@ -175,6 +179,12 @@ class GeneratorTraining:
 
     def __post_init__(self) -> None:
         losses, size = self.losses, self.generator.resolution
+        if self.run.recompute:
+            raise UsageError("run.recompute is for encoders", "set run.recompute=false, and run.accumulate instead")
+        if self.run.accumulate > 1 and (losses.pair_latent or losses.pair_image or losses.features):
+            raise UsageError(
+                "losses.pair_latent, pair_image and features look at a whole batch", "set run.accumulate=1"
+            )
         if not losses.autoencode and not losses.adversarial:
             raise UsageError("no loss teaches the generator to draw", "set losses.autoencode or losses.adversarial")
         if losses.autoencode and self.encoder is None:
@@ -272,6 +282,8 @@ class EncoderTraining:
 
     def __post_init__(self) -> None:
         self._check_method()
+        if self.run.accumulate > 1 and self.losses.adversarial:
+            raise UsageError("the discriminator of codes takes a step for each part of a batch", "set run.accumulate=1")
         if self.losses.detail and self.task.target != "photo":
             raise UsageError(
                 f"losses.detail goes by label maps, which do not fit targets of kind {self.task.target}",

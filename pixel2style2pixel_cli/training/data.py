@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -25,6 +25,7 @@ from pixel2style2pixel_cli.inputs.photo import resize_photo
 from pixel2style2pixel_cli.training.gather import PartnerFolders, gather
 from pixel2style2pixel_cli.training.partners import PARTNERS, PartnerKind, Pixels, read_label_map, square
 from pixel2style2pixel_cli.training.shards import Entry
+from pixel2style2pixel_cli.training.share import WHOLE, Share
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,6 +52,12 @@ class Batch:
     frontal: Tensor | None = None
     given: Sequence[Pixels | None] | None = None
     person: Tensor | None = None
+
+    def part(self, number: int, of: int) -> Batch:
+        """Every ``of``-th picture from one on, with what belongs to it."""
+        chosen = slice(number, None, of)
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{name: value[chosen] for name, value in found.items() if value is not None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,16 @@ class PictureSource:
         """How many pictures could not be read so far."""
         return len(self._broken)
 
+    @property
+    def broken(self) -> dict[int, str]:
+        """The pictures that could not be read so far, by number, and why."""
+        return dict(self._broken)
+
+    def learn_of_broken(self, found: Mapping[int, str]) -> None:
+        """What other processes have found out about pictures becomes news here."""
+        for index, message in found.items():
+            self._note(index, message)
+
     def take_news(self) -> list[str]:
         """What was left out since this was asked last, a sentence each."""
         news, self._news = self._news, []
@@ -188,13 +205,16 @@ class PictureSource:
         )
 
     def _leave_out(self, index: int, error: InputError) -> None:
+        self._note(index, error.message)
+
+    def _note(self, index: int, message: str) -> None:
         if index in self._broken:
             return
-        self._broken[index] = error.message
+        self._broken[index] = message
         count = len(self._broken)
         if count <= MOST_NAMED:
             last = "; further ones are only counted" if count == MOST_NAMED else ""
-            self._news.append(f"left out, cannot be used: {error.message}{last}")
+            self._news.append(f"left out, cannot be used: {message}{last}")
 
     def batch(self, indices: Sequence[int], flips: Sequence[bool]) -> Batch:
         """Several pictures as one batch, each mirrored where asked."""
@@ -246,11 +266,12 @@ def require_enough(source: PictureSource, batch: int, held_out: int) -> None:
 
 
 def training_batches(
-    source: PictureSource, *, batch: int, seed: int, start: int, held_out: int, flip: bool
+    source: PictureSource, *, batch: int, seed: int, start: int, held_out: int, flip: bool, share: Share = WHOLE
 ) -> Iterator[Batch]:
     """Endless batches from step ``start`` on, decoded one step ahead; the last ``held_out`` pictures are never used.
 
-    Each epoch is a permutation drawn from the seed and the epoch's number, so a resumed run sees the same pictures.
+    Each epoch is a permutation drawn from the seed and the epoch's number, so a resumed run sees the same pictures. Of
+    each batch the pictures of the ``share`` are read.
     """
     require_enough(source, batch, held_out)
     usable = len(source) - held_out
@@ -261,7 +282,8 @@ def training_batches(
         order = np.random.default_rng([seed, epoch]).permutation(usable)
         indices = order[position * batch : (position + 1) * batch]
         flips = np.random.default_rng([seed, epoch, position]).random(batch) < (0.5 if flip else 0.0)
-        return source.batch([int(i) for i in indices], [bool(f) for f in flips])
+        mine = slice(share.index, None, share.shares)
+        return source.batch([int(i) for i in indices[mine]], [bool(f) for f in flips[mine]])
 
     with ThreadPoolExecutor(1) as pool:
         step = start

@@ -23,6 +23,7 @@ from pixel2style2pixel_cli.inputs.kinds import INPUT_KINDS
 from pixel2style2pixel_cli.losses import pictures, pixel
 from pixel2style2pixel_cli.losses.w_norm import w_norm
 from pixel2style2pixel_cli.networks.e4e import set_stage
+from pixel2style2pixel_cli.networks.efficientnet_lite import LiteTrunk
 from pixel2style2pixel_cli.networks.encoder import Encoder
 from pixel2style2pixel_cli.networks.families import ENCODER_FAMILIES
 from pixel2style2pixel_cli.networks.layers import EqualLinear
@@ -33,13 +34,14 @@ from pixel2style2pixel_cli.training.checkpoint import load_module, module_names,
 from pixel2style2pixel_cli.training.code_game import OffsetTraining
 from pixel2style2pixel_cli.training.config import Augmentation, EncoderTraining
 from pixel2style2pixel_cli.training.data import Batch
+from pixel2style2pixel_cli.training.draws import noise_maps, own, total
 from pixel2style2pixel_cli.training.export import export_encoder, export_heads
 from pixel2style2pixel_cli.training.inputs import make_inputs, resized, show_inputs
 from pixel2style2pixel_cli.training.log import Row
 from pixel2style2pixel_cli.training.loop import falling_rate, set_rate, update_average
 from pixel2style2pixel_cli.training.offsets import CodeGame
 from pixel2style2pixel_cli.training.ranger import Ranger
-from pixel2style2pixel_cli.training.runtime import Runtime
+from pixel2style2pixel_cli.training.runtime import averaged, runtime_of
 
 INPUT_LAYER = "trunk.input_layer.0.weight"
 # What an encoder on a pretrained trunk has in front of it for other inputs than pictures.
@@ -61,8 +63,9 @@ class EncoderTrainer:
         teacher: Encoder | None = None,
         generator_digest: str = "",
     ) -> None:
-        self.config, self.device, self.generator_digest = config, device, generator_digest
-        self.runtime = Runtime(device, config.run.precision)
+        self.config, self.generator_digest = config, generator_digest
+        self.runtime = runtime_of(device, config.run)
+        self.device = device = self.runtime.device
         # What the losses look through; not trained, and in no checkpoint.
         self.networks = {name: network.to(device).eval().requires_grad_(False) for name, network in networks.items()}
         self.teacher = None if teacher is None else teacher.to(device).eval().requires_grad_(False)
@@ -71,6 +74,10 @@ class EncoderTrainer:
         encoder.latent_avg.copy_(generator.latent_avg.expand(spec.n_styles, -1))
         self.encoder = self.runtime.prepare(encoder)
         self.generator = self.runtime.prepare(generator.requires_grad_(False).eval())
+        if config.run.recompute:
+            for network in (self.generator, *self.encoder.modules()):
+                if isinstance(network, (Generator, LiteTrunk)):
+                    network.recompute = True
         self.average: Encoder | None = None
         if config.rates.ema_images:
             self.average = copy.deepcopy(self.encoder).requires_grad_(False).eval()
@@ -85,6 +92,11 @@ class EncoderTrainer:
             parameter.requires_grad_(not key.startswith(self._kept))
         trained = [p for p in self.encoder.parameters() if p.requires_grad]
         self.optimiser = Ranger(trained, lr=config.rates.encoder)
+
+    def compile(self) -> None:
+        """Let torch compile what every step calls; the first step takes minutes then."""
+        self.encoder.compile()
+        self.generator.compile()
 
     def modules(self) -> Mapping[str, nn.Module]:
         """Everything a checkpoint holds; the generator has its own file."""
@@ -170,13 +182,15 @@ class EncoderTrainer:
         if self.offsets is not None:
             self._open(self.offsets.begin(step))
         self.encoder.train()
-        target = self._target(batch)
         self.optimiser.zero_grad()
-        logs = self._learn(self._encoder_batch(batch, self.config.augmentation), target, batch, step)
-        self.optimiser.step()
+        logs = []
+        for part in self.runtime.parts(batch):
+            target = self._target(part)
+            logs.append(self._learn(self._encoder_batch(part, self.config.augmentation), target, part, step))
+        self.runtime.update(self.optimiser)
         if self.average is not None:
-            update_average(self.average, self.encoder, 0.5 ** (len(target) / rates.ema_images))
-        return {name: float(value.detach()) for name, value in logs.items()}
+            update_average(self.average, self.encoder, 0.5 ** (run.batch / rates.ema_images))
+        return averaged(logs)
 
     def _learn(self, inputs: Tensor, target: Tensor, batch: Batch, step: int) -> dict[str, Tensor]:
         """Gradients of the encoder for one batch; returns the losses."""
@@ -201,7 +215,7 @@ class EncoderTrainer:
         # counted from 1, as the log counts: what is logged at a multiple has all losses
         if self.config.losses.drawn and (step + 1) % self.config.losses.draw_every == 0:
             with self.runtime.autocast():
-                drawn = self.generator(codes, "random").float()
+                drawn = self.generator(codes, noise_maps(self.generator, len(codes))).float()
             logs |= self._losses(drawn, target, batch)
         total = torch.stack([weights[name] * value for name, value in logs.items()]).sum()
         self.runtime.backward(total)
@@ -220,7 +234,7 @@ class EncoderTrainer:
         if image is None:
             raise TypeError("the batch has no frontal pictures; the data were opened without them")
         if self.config.task.target == "flips":
-            mirrored = torch.rand(len(image), 1, 1, 1) < 0.5
+            mirrored = own(torch.rand(total(len(image)), 1, 1, 1)) < 0.5
             image = torch.where(mirrored, image.flip(3), image)
         return self.runtime.place(image)
 
@@ -242,7 +256,12 @@ class EncoderTrainer:
         if weights.detail and batch.labels is not None:
             emphasis = pixel.features_weight(batch.labels, weights.detail).to(self.device)
         seen = pictures.Compared(
-            drawn=drawn, target=target, emphasis=emphasis, networks=self.networks, autocast=self.runtime.autocast
+            drawn=drawn,
+            target=target,
+            emphasis=emphasis,
+            networks=self.networks,
+            autocast=self.runtime.autocast,
+            mean=self.runtime.mean,
         )
         return {name: getattr(pictures, row.function)(seen) for name, row in weights.of_pictures.items()}
 

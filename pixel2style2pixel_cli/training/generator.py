@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import OnEvent
 from pixel2style2pixel_cli.files.pixels import to_uint8
 from pixel2style2pixel_cli.losses import adversarial, pixel
-from pixel2style2pixel_cli.networks.discriminator import Discriminator
+from pixel2style2pixel_cli.networks.discriminator import STDDEV_GROUP, Discriminator
 from pixel2style2pixel_cli.networks.registry import build_encoder
 from pixel2style2pixel_cli.networks.stylegan2 import Generator, mix_styles
 from pixel2style2pixel_cli.seeds import torch_generator
@@ -25,11 +27,12 @@ from pixel2style2pixel_cli.training.ada import AdaptiveAugment
 from pixel2style2pixel_cli.training.cartoon import cartoon
 from pixel2style2pixel_cli.training.config import GeneratorTraining, MappingFit
 from pixel2style2pixel_cli.training.data import Batch, PictureSource
+from pixel2style2pixel_cli.training.draws import noise_maps, own, total
 from pixel2style2pixel_cli.training.export import export_generator
 from pixel2style2pixel_cli.training.log import Row
 from pixel2style2pixel_cli.training.loop import falling_rate, set_rate, update_average
 from pixel2style2pixel_cli.training.mapping import encode_pairs, fit_mapping
-from pixel2style2pixel_cli.training.runtime import Runtime
+from pixel2style2pixel_cli.training.runtime import Runtime, averaged, runtime_of
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -37,12 +40,21 @@ M = TypeVar("M", bound=nn.Module)
 AVERAGE_DRAWS, AVERAGE_SEED = 10_000, 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What the discriminator is shown of one part of a batch: pictures, and what was drawn."""
+
+    real: Tensor
+    fakes: list[Tensor]
+
+
 class GeneratorTrainer:
     """Generator, its moving average, and as the losses ask an encoder and a discriminator."""
 
     def __init__(self, config: GeneratorTraining, device: torch.device) -> None:
-        self.config, self.device = config, device
-        self.runtime = Runtime(device, config.run.precision)
+        self.config, self.runtime = config, runtime_of(device, config.run)
+        self.device = device = self.runtime.device
+        _check_shares(config, self.runtime)
         spec = config.generator
         self.generator = self._place(Generator(spec))
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
@@ -77,6 +89,9 @@ class GeneratorTrainer:
             groups["discriminator"] = (list(self.discriminator.parameters()), rates.discriminator)
         return {name: torch.optim.Adam(p, lr=rate, betas=betas, eps=1e-8) for name, (p, rate) in groups.items()}
 
+    def compile(self) -> None:
+        """Nothing: a compiled network has no gradients of gradients."""
+
     def modules(self) -> Mapping[str, nn.Module]:
         """Everything a checkpoint holds."""
         modules = {
@@ -102,17 +117,15 @@ class GeneratorTrainer:
     def step(self, batch: Batch, step: int) -> dict[str, float]:
         """One step of every network; returns the losses."""
         self._set_rates(step)
-        image = self.runtime.place(batch.image)
-        logs: dict[str, Tensor] = {}
-        target = self.target(batch, image)
-        fakes = self._step_generator(batch, image, target, step, logs)
+        logs: dict[str, float] = {}
+        shown = self._step_generator(batch, step, logs)
         if self.discriminator is not None and self.config.losses.adversarial:
-            self._step_discriminator(target, fakes, step, logs)
-        decay = 0.5 ** (len(image) / self.config.rates.ema_images)
+            self._step_discriminator(batch, shown, step, logs)
+        decay = 0.5 ** (self.config.run.batch / self.config.rates.ema_images)
         update_average(self.average, self.generator, decay)
         if self.encoder is not None and self.encoder_average is not None and self.config.rates.encoder:
             update_average(self.encoder_average, self.encoder, decay)
-        return {name: float(value.detach()) for name, value in logs.items()}
+        return logs
 
     def fit_mapping(self, source: PictureSource, fit: MappingFit, on_event: OnEvent) -> dict[str, float]:
         """Regress the mapping network on the averaged encoder's codes of all pictures that are trained on."""
@@ -153,40 +166,51 @@ class GeneratorTrainer:
         if self.original is not None:
             self.original.load_state_dict(self.generator.state_dict())
 
-    def _step_generator(
-        self, batch: Batch, image: Tensor, target: Tensor, step: int, logs: dict[str, Tensor]
-    ) -> list[Tensor]:
+    def _step_generator(self, batch: Batch, step: int, logs: dict[str, float]) -> list[_Shown]:
+        """Generator, mapping network and encoder; what the discriminator is to be shown of each part of the batch."""
         losses = self.config.losses
         if self.discriminator is not None:
             self.discriminator.requires_grad_(False)
-        fakes: list[Tensor] = []
+        movers = [optimiser for name, optimiser in self._optimisers.items() if name != "discriminator"]
+        for optimiser in movers:
+            optimiser.zero_grad()
+        shown, found = [], []
+        for part in self.runtime.parts(batch):
+            image = self.runtime.place(part.image)
+            shown.append(_Shown(self.target(part, image), []))
+            found.append(self._learn_to_draw(part, image, shown[-1]))
+        logs |= averaged(found)
+        if losses.path_length and losses.adversarial and step % losses.path_every == 0:
+            with self.runtime.whole():
+                penalty = self._path_penalty(len(batch.image), logs)
+            self.runtime.backward(losses.path_length * losses.path_every * penalty)
+        self.runtime.update(*movers)
+        return shown
+
+    def _learn_to_draw(self, batch: Batch, image: Tensor, shown: _Shown) -> dict[str, Tensor]:
+        """Gradients for some pictures; returns the losses."""
+        losses = self.config.losses
+        logs: dict[str, Tensor] = {}
         with self.runtime.autocast():
             if losses.autoencode:
-                fakes.append(self._autoencode(batch, image, target, logs))
+                shown.fakes.append(self._autoencode(batch, image, shown.real, logs))
             if losses.adversarial:
-                fakes.append(self._sample(max(1, round(losses.sample_share * len(image)))))
+                shown.fakes.append(self._sample(max(1, round(losses.sample_share * len(image)))))
             if self.discriminator is not None and losses.adversarial:
-                scores = [self.discriminator(self._seen(fake)) for fake in fakes]
+                scores = [self.discriminator(self._seen(fake)) for fake in shown.fakes]
                 logs["adversarial"] = torch.stack([adversarial.generator_loss(score) for score in scores]).sum()
             if self.discriminator is not None and losses.features and losses.autoencode:
-                logs["features"] = feature_distance(self.discriminator, fakes[0], target)
-        total = torch.stack([getattr(losses, name) * value for name, value in logs.items()]).sum()
-        if losses.path_length and losses.adversarial and step % losses.path_every == 0:
-            total = total + losses.path_length * losses.path_every * self._path_penalty(len(image), logs)
-        for name, optimiser in self._optimisers.items():
-            if name != "discriminator":
-                optimiser.zero_grad()
-        self.runtime.backward(total)
-        for name, optimiser in self._optimisers.items():
-            if name != "discriminator":
-                optimiser.step()
-        return [fake.detach().float() for fake in fakes]
+                logs["features"] = feature_distance(self.discriminator, shown.fakes[0], shown.real)
+        self.runtime.backward(torch.stack([getattr(losses, name) * value for name, value in logs.items()]).sum())
+        shown.fakes[:] = [fake.detach().float() for fake in shown.fakes]
+        return logs
 
     def _autoencode(self, batch: Batch, image: Tensor, target: Tensor, logs: dict[str, Tensor]) -> Tensor:
         assert self.encoder is not None  # the configuration was checked
         losses = self.config.losses
         rows = self.encode(self.encoder, image)
-        drawn: Tensor = self.generator(fall_back(rows, losses.w_plus_share), "random").float()
+        codes = fall_back(rows, losses.w_plus_share)
+        drawn: Tensor = self.generator(codes, noise_maps(self.generator, len(codes))).float()
         weight = self._weight(batch)
         logs["autoencode"] = pixel.pyramid_l1(drawn, target, weight_B1HW=weight)
         logs["autoencode"] = logs["autoencode"] + losses.gradient * pixel.gradient_l1(drawn, target, weight)
@@ -217,49 +241,63 @@ class GeneratorTrainer:
 
     def _sample(self, count: int) -> Tensor:
         spec = self.config.generator
-        z = torch.randn(2, count, spec.z_dim, device=self.device)
+        z = own(torch.randn(2, total(count), spec.z_dim, device=self.device), dim=1)
         codes = self.generator.map(z[0])
         if float(torch.rand(())) < self.config.losses.style_mixing:
             crossover = int(torch.randint(1, spec.n_styles, ()))
             codes = mix_styles(codes, self.generator.map(z[1]), crossover)
-        image: Tensor = self.generator(codes, "random")
+        image: Tensor = self.generator(codes, noise_maps(self.generator, count))
         return image
 
     def _seen(self, image: Tensor) -> Tensor:
         """What the discriminator is shown of a picture."""
         return image if self.ada is None else self.ada(image)
 
-    def _path_penalty(self, count: int, logs: dict[str, Tensor]) -> Tensor:
-        z = torch.randn(max(1, count // 2), self.config.generator.z_dim, device=self.device)
+    def _path_penalty(self, count: int, logs: dict[str, float]) -> Tensor:
+        drawn = max(1, count // 2)
+        z = own(torch.randn(total(drawn), self.config.generator.z_dim, device=self.device))
         codes = self.generator.map(z).contiguous()
-        lengths = adversarial.path_lengths(self.generator(codes, "random"), codes)
-        self.path_mean = self.path_mean + 0.01 * (lengths.mean().detach() - self.path_mean)
+        image = self.generator(codes, noise_maps(self.generator, drawn))
+        noise = own(torch.randn(total(drawn), *image.shape[1:], device=self.device, dtype=image.dtype))
+        lengths = adversarial.path_lengths(image, codes, noise)
+        self.path_mean = self.path_mean + 0.01 * (self.runtime.mean(lengths.mean()) - self.path_mean)
         penalty: Tensor = (lengths - self.path_mean).square().mean()
-        logs["path"] = penalty.detach()
+        logs["path"] = float(penalty.detach())
         return penalty
 
-    def _step_discriminator(self, real: Tensor, fakes: Sequence[Tensor], step: int, logs: dict[str, Tensor]) -> None:
+    def _step_discriminator(self, batch: Batch, shown: Sequence[_Shown], step: int, logs: dict[str, float]) -> None:
         assert self.discriminator is not None
-        losses = self.config.losses
+        optimiser = self._optimisers["discriminator"]
         self.discriminator.requires_grad_(True)
-        seen = self._seen(real)
-        with self.runtime.autocast():
-            real_scores = self.discriminator(seen)
-            fake_scores = [self.discriminator(self._seen(fake)) for fake in fakes]
-            loss = torch.stack([adversarial.discriminator_loss(real_scores, scores) for scores in fake_scores]).mean()
+        optimiser.zero_grad()
+        told: list[dict[str, Tensor]] = []
+        found: list[Tensor] = []
+        for _, pictures in zip(self.runtime.parts(batch), shown, strict=True):
+            told.append(self._learn_to_judge(self.discriminator, pictures, step, found))
         if self.ada is not None:
-            self.ada.follow(real_scores)
-            logs["ada_p"] = self.ada.p
+            self.ada.follow(self.runtime.gather(torch.cat(found)))
+            logs["ada_p"] = float(self.ada.p)
+        self.runtime.update(optimiser)
+        logs |= averaged(told)
+
+    def _learn_to_judge(
+        self, discriminator: Discriminator, shown: _Shown, step: int, scores: list[Tensor]
+    ) -> dict[str, Tensor]:
+        """Gradients of the discriminator for some pictures; returns the losses, and appends the scores of real ones."""
+        losses, logs = self.config.losses, dict[str, Tensor]()
+        seen = self._seen(shown.real)
+        with self.runtime.autocast():
+            real_scores = discriminator(seen)
+            fake_scores = [discriminator(self._seen(fake)) for fake in shown.fakes]
+            loss = torch.stack([adversarial.discriminator_loss(real_scores, each) for each in fake_scores]).mean()
+        scores.append(real_scores.detach())
         if losses.r1 and step % losses.r1_every == 0:
             leaf = seen.detach().requires_grad_(True)
-            penalty = adversarial.r1_penalty(self.discriminator(leaf), leaf)
+            penalty = adversarial.r1_penalty(discriminator(leaf), leaf)
             loss = loss + losses.r1 / 2 * losses.r1_every * penalty
             logs["r1"] = penalty.detach()
-        optimiser = self._optimisers["discriminator"]
-        optimiser.zero_grad()
         self.runtime.backward(loss)
-        optimiser.step()
-        logs["discriminator"] = loss.detach()
+        return {**logs, "discriminator": loss.detach()}
 
     @torch.no_grad()
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
@@ -312,7 +350,7 @@ def fall_back(codes: Tensor, w_plus_share: float) -> Tensor:
     where the inversion encoder writes.
     """
     mean = codes.mean(dim=1, keepdim=True)
-    keep = (torch.rand(len(codes), 1, 1) < w_plus_share).to(codes)
+    keep = (own(torch.rand(total(len(codes)), 1, 1)) < w_plus_share).to(codes)
     return mean + keep * (codes - mean)
 
 
@@ -324,3 +362,20 @@ def feature_distance(discriminator: Discriminator, image: Tensor, target: Tensor
     for found, goal in zip(discriminator.features(image), wanted, strict=True):
         total = total + (found - goal).abs().mean() / goal.abs().mean()
     return total / len(wanted)
+
+
+def _check_shares(config: GeneratorTraining, runtime: Runtime) -> None:
+    """Raise UsageError for a batch whose shares the discriminator, or a loss, would see otherwise than the whole."""
+    shares = runtime.processes * runtime.accumulate
+    if shares == 1:
+        return
+    each = config.run.batch // shares
+    drawn = max(1, round(config.losses.sample_share * each))
+    if config.losses.adversarial and (each % STDDEV_GROUP or drawn % STDDEV_GROUP):
+        raise UsageError(
+            f"the discriminator compares pictures in groups of {STDDEV_GROUP}, and a batch of {config.run.batch} in "
+            f"{shares} shares does not divide into such",
+            f"set run.batch to a multiple of {STDDEV_GROUP * shares}, and losses.sample_share to 1",
+        )
+    if config.losses.pair_latent or config.losses.pair_image or config.losses.features:
+        raise UsageError("losses.pair_latent, pair_image and features look at a whole batch", "train in one process")

@@ -19,6 +19,7 @@ from pixel2style2pixel_cli.inputs.photo import resize_photo
 from pixel2style2pixel_cli.training.augment import augment
 from pixel2style2pixel_cli.training.config import Augmentation
 from pixel2style2pixel_cli.training.data import Batch
+from pixel2style2pixel_cli.training.draws import place
 
 Pixels = NDArray[np.uint8]
 
@@ -31,7 +32,7 @@ def make_inputs(kind: InputKind, batch: Batch, size: int, strength: Augmentation
     row = INPUT_KINDS[kind]
     if kind == "photo":
         return resized(augment(batch.image, strength), size)
-    rng = np.random.default_rng(int(torch.randint(2**31, ())))
+    seed = int(torch.randint(2**31, ()))
     if kind == "labels":
         if batch.labels is None:
             raise TypeError("the batch has no label maps; the data were opened without them")
@@ -43,8 +44,10 @@ def make_inputs(kind: InputKind, batch: Batch, size: int, strength: Augmentation
     given = batch.given or [None] * len(pictures)
     made = row.batch(
         [
-            row.example(picture, size, rng) if found is None else _as_input(kind, found, picture, size)
-            for picture, found in zip(pictures, given, strict=True)
+            row.example(picture, size, np.random.default_rng([seed, place(i)]))
+            if found is None
+            else _as_input(kind, found, picture, size)
+            for i, (picture, found) in enumerate(zip(pictures, given, strict=True))
         ]
     )
     # Photographs reach superres with the same faults as inversion.

@@ -38,7 +38,7 @@ from pixel2style2pixel_cli.training.joint_networks import averages_of, joint_opt
 from pixel2style2pixel_cli.training.log import Row
 from pixel2style2pixel_cli.training.loop import update_average
 from pixel2style2pixel_cli.training.mapping import encode_pairs, fit_mapping
-from pixel2style2pixel_cli.training.runtime import Runtime
+from pixel2style2pixel_cli.training.runtime import runtime_of
 from pixel2style2pixel_cli.training.shown import LEAST_BLUR, draw_changes
 from pixel2style2pixel_cli.weights.header import read_weight_header
 
@@ -68,8 +68,13 @@ class JointTrainer:
     """Generator and encoder with their averages, the frozen trunk, and the judge's heads where there is a judge."""
 
     def __init__(self, config: JointTraining, trunk: LiteTrunk, device: torch.device) -> None:
-        self.config, self.device = config, device
-        self.runtime = Runtime(device, config.run.precision)
+        self.config, self.runtime = config, runtime_of(device, config.run)
+        self.device = device = self.runtime.device
+        if self.runtime.processes > 1:
+            raise UsageError(
+                "a joint run decides by the losses of a whole batch, and trains in one process",
+                "start it without torchrun or accelerate launch",
+            )
         spec = config.generator
         self.trunk = self._place(trunk.requires_grad_(False).eval())
         self.generator = self._place(Generator(spec))
@@ -91,6 +96,9 @@ class JointTrainer:
 
     def _place(self, module: M) -> M:
         return self.runtime.prepare(module)
+
+    def compile(self) -> None:
+        """Nothing: a compiled network has no gradients of gradients."""
 
     def modules(self) -> Mapping[str, nn.Module]:
         """Everything a checkpoint holds; the trunk has its own file."""

@@ -196,6 +196,11 @@ class JointTraining:
                 "a judge and its weights go together: [projected], and joint.reconstructions or joint.samples",
                 "give both or neither",
             )
+        if self.run.recompute or self.run.accumulate > 1:
+            raise UsageError(
+                "a joint run computes a batch at once",
+                "remove run.recompute and run.accumulate, or set run.batch lower",
+            )
         if self.spectrum is not None and self.projected is None:
             raise UsageError("[spectrum] leads the weights of a judge, and there is none", "add [projected]")
         if self.spread is not None and not (self.run.held_out and self.run.validate_pictures):

@@ -27,6 +27,7 @@ from pixel2style2pixel_cli.training.data import (
 )
 from pixel2style2pixel_cli.training.log import Row, RunLog, write_sheet
 from pixel2style2pixel_cli.training.runtime import Runtime
+from pixel2style2pixel_cli.training.share import Share
 from pixel2style2pixel_cli.training.tables import differing_keys
 
 # Below the run folder: one folder per snapshot, named by its step.
@@ -38,6 +39,8 @@ class Trainer(Protocol):
 
     device: torch.device
     runtime: Runtime
+
+    def compile(self) -> None: ...
 
     def modules(self) -> Mapping[str, nn.Module]: ...
 
@@ -84,6 +87,7 @@ def run_training(
     one does.
     """
     keep_freed_memory()
+    runtime = trainer.runtime
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -91,24 +95,29 @@ def run_training(
     wanted = Stamp(step=0, config=config_json, seed=seed, pictures=len(source), content=source.fingerprint)
     start = _resume(trainer, wanted, folder, resume, on_event)
     batches = training_batches(
-        source, batch=config.batch, seed=seed, start=start, held_out=config.held_out, flip=config.flip
-    )
-    records = _Records(trainer, config, source, folder, wanted, RunLog(folder, step=start), on_event)
+        source, batch=config.batch, seed=seed, start=start, held_out=config.held_out, flip=config.flip,
+        share=Share(runtime.rank, runtime.processes),
+    )  # fmt: skip
+    records = _Records(trainer, config, source, folder, wanted, start, on_event) if runtime.main else None
     values: dict[str, float] = {}
     done = start
     until = math.inf if minutes is None else time.monotonic() + 60 * minutes
     for step, batch in zip(range(start, config.steps), batches, strict=False):
         torch.manual_seed(step_seed(seed, step))
-        values = trainer.runtime.reduce(trainer.step(batch, step))
+        values = runtime.reduce(trainer.step(batch, step))
         done = step + 1
         report_news(source, on_event)
         require_finite(values, done)
-        last = done == config.steps or time.monotonic() >= until
-        if trainer.runtime.main:
+        over = minutes is not None and runtime.decide(time.monotonic() >= until)
+        last = done == config.steps or over
+        if records is not None:
             records.write(done, values, last=last)
         if last:
             break
-    return RunResult(done, values, tuple(trainer.export(folder)))
+    # The others have nothing to write, and what they would write is what the main process does.
+    files = tuple(trainer.export(folder)) if runtime.main else ()
+    runtime.wait()
+    return RunResult(done, values, files)
 
 
 class _Records:
@@ -121,11 +130,11 @@ class _Records:
         source: PictureSource,
         folder: Path,
         stamp: Stamp,
-        log: RunLog,
+        start: int,
         on_event: OnEvent,
     ) -> None:
         self.trainer, self.config, self.source, self.folder = trainer, config, source, folder
-        self.stamp, self.log, self.on_event = stamp, log, on_event
+        self.stamp, self.log, self.on_event = stamp, RunLog(folder, step=start), on_event
         self.preview = preview_batch(source, config.held_out)
 
     def write(self, done: int, values: Mapping[str, float], *, last: bool) -> None:

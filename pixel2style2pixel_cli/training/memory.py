@@ -60,20 +60,24 @@ class _Meter:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Bytes of a step: those of each picture, those beside them, and those that are free on the device."""
+    """Bytes of a step: those of each picture, those beside them, and those that are free on the device.
+
+    A batch is computed in so many ``shares``, here or by other processes; one at a time takes memory.
+    """
 
     each: float
     fixed: float
     free: int
+    shares: int = 1
 
     def needed(self, batch: int) -> int:
         """What a step with so many pictures takes, about."""
-        return int(self.fixed + batch * self.each)
+        return int(self.fixed + batch / self.shares * self.each)
 
     @property
     def fitting(self) -> int:
         """The largest batch that fits, as the discriminator takes them; 0 where none does."""
-        return max(0, int((self.free - self.fixed) / self.each)) // GROUP * GROUP
+        return max(0, int((self.free - self.fixed) / self.each)) // GROUP * GROUP * self.shares
 
 
 def estimate_memory(trainer: Trainer, source: PictureSource) -> Estimate | None:
@@ -81,13 +85,13 @@ def estimate_memory(trainer: Trainer, source: PictureSource) -> Estimate | None:
 
     None where nobody knows what is free, or the pictures are too few to tell.
     """
-    free = free_bytes(trainer.device)
-    if free is None or len(source) < 2 * PROBE:
+    free, parts = free_bytes(trainer.device), trainer.runtime.accumulate
+    if free is None or len(source) < 2 * PROBE * parts:
         return None
-    small, large = (_kept_by_steps(trainer, source, count) for count in (PROBE, 2 * PROBE))
+    small, large = (_kept_by_steps(trainer, source, parts * count) for count in (PROBE, 2 * PROBE))
     each = OVERHEAD * max(large - small, 1) / PROBE
     fixed = OVERHEAD * max(small - PROBE * (large - small) / PROBE, 0) + _weight_bytes(trainer)
-    return Estimate(each, fixed, free)
+    return Estimate(each, fixed, free, trainer.runtime.processes * parts)
 
 
 def require_memory(trainer: Trainer, run: RunConfig, source: PictureSource) -> None:
@@ -95,7 +99,8 @@ def require_memory(trainer: Trainer, run: RunConfig, source: PictureSource) -> N
 
     Does nothing where the batch is as small as those that an estimate is made with.
     """
-    estimate = estimate_memory(trainer, source) if run.batch > GROUP else None
+    shares = trainer.runtime.processes * trainer.runtime.accumulate
+    estimate = estimate_memory(trainer, source) if run.batch > GROUP * shares else None
     if estimate is None or estimate.needed(run.batch) <= estimate.free:
         return
     needed, free = file_size(estimate.needed(run.batch)), file_size(estimate.free)

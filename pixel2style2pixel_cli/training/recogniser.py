@@ -26,7 +26,7 @@ from pixel2style2pixel_cli.training.export import export_recogniser
 from pixel2style2pixel_cli.training.log import Row
 from pixel2style2pixel_cli.training.loop import falling_rate, set_rate, update_average
 from pixel2style2pixel_cli.training.recogniser_config import RecogniserTraining
-from pixel2style2pixel_cli.training.runtime import Runtime
+from pixel2style2pixel_cli.training.runtime import averaged, runtime_of
 from pixel2style2pixel_cli.training.verification import Verification, verify
 
 
@@ -48,8 +48,8 @@ class RecogniserTrainer:
     """A recogniser, its moving average where asked, and the centres of the persons, which nobody needs afterwards."""
 
     def __init__(self, config: RecogniserTraining, persons: int, device: torch.device) -> None:
-        self.config, self.device = config, device
-        self.runtime = Runtime(device, config.run.precision)
+        self.config, self.runtime = config, runtime_of(device, config.run)
+        self.device = self.runtime.device
         self.recogniser = self.runtime.prepare(FaceRecogniser(config.recogniser))
         self.centres = self.runtime.prepare(PersonCentres(persons, config.recogniser.embedding))
         self.average: FaceRecogniser | None = None
@@ -66,6 +66,10 @@ class RecogniserTrainer:
             name: torch.optim.AdamW(part.parameters(), lr=rate, weight_decay=decay)
             for name, (part, rate) in parts.items()
         }
+
+    def compile(self) -> None:
+        """Let torch compile what every step calls; the first step takes minutes then."""
+        self.recogniser.compile()
 
     def modules(self) -> Mapping[str, nn.Module]:
         """Everything a checkpoint holds."""
@@ -97,12 +101,20 @@ class RecogniserTrainer:
 
     def step(self, batch: Batch, step: int) -> dict[str, float]:
         """One step; returns the loss, and the share of pictures that are nearest to the centre of their person."""
-        assert batch.person is not None  # a PeopleSource gives persons
         rates, run = self.config.rates, self.config.run
         for name, optimiser in self._optimisers.items():
             set_rate(optimiser, falling_rate(self._rates[name], step, run.steps, rates.warm_up, rates.fall_from))
             optimiser.zero_grad()
         self.recogniser.train()
+        logs = [self._learn(part) for part in self.runtime.parts(batch)]
+        self.runtime.update(*self._optimisers.values())
+        if self.average is not None:
+            update_average(self.average, self.recogniser, 0.5 ** (run.batch / rates.ema_images))
+        return averaged(logs)
+
+    def _learn(self, batch: Batch) -> dict[str, Tensor]:
+        """Gradients for some pictures; returns the losses."""
+        assert batch.person is not None  # a PeopleSource gives persons
         person_B = batch.person.to(self.device)
         with self.runtime.autocast():
             embedding_BE = self.recogniser(self._seen(batch, self.config.augmentation)).float()
@@ -110,12 +122,7 @@ class RecogniserTrainer:
         margin = self.config.margin
         loss = margin_loss(cosine_BK, person_B, scale=margin.scale, margin=margin.margin)
         self.runtime.backward(loss)
-        for optimiser in self._optimisers.values():
-            optimiser.step()
-        if self.average is not None:
-            update_average(self.average, self.recogniser, 0.5 ** (len(person_B) / rates.ema_images))
-        right = (cosine_BK.argmax(dim=1) == person_B).float().mean()
-        return {"margin": float(loss.detach()), "right": float(right)}
+        return {"margin": loss, "right": (cosine_BK.argmax(dim=1) == person_B).float().mean()}
 
     def _seen(self, batch: Batch, strength: Augmentation) -> Tensor:
         return self.runtime.place(face_input(augment(batch.image, strength), self.config.recogniser))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.networks.specs import RecogniserSpec
 from pixel2style2pixel_cli.training.config import Augmentation, RunConfig
 from pixel2style2pixel_cli.training.limits import MOST, check_numbers
@@ -31,7 +32,7 @@ class RecogniserRates:
 
     recogniser: float = 1e-3
     trunk: float = 1.0
-    centres: float = 1e-2
+    centres: float = 2e-3
     weight_decay: float = 5e-4
     warm_up: int = 100
     fall_from: float = 0.3
@@ -64,3 +65,7 @@ class RecogniserTraining:
     run: RunConfig = field(default_factory=RunConfig)
     rates: RecogniserRates = field(default_factory=RecogniserRates)
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        if self.run.recompute:
+            raise UsageError("run.recompute is for encoders", "set run.recompute=false, and run.accumulate instead")

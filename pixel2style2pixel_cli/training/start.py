@@ -55,6 +55,7 @@ class Job:
     resume: bool
     check: bool
     minutes: float | None
+    compiled: bool = False
     on_event: OnEvent
 
 
@@ -71,8 +72,14 @@ def start_generator(
     check: bool,
     on_event: OnEvent,
     minutes: float | None = None,
+    compiled: bool = False,
 ) -> dict[str, Any]:
     """Train a generator, or check that it can be trained; ``start``: a run or a model whose networks it begins with."""
+    if compiled:
+        raise UsageError(
+            "a generator's training takes gradients of gradients, which compiled networks do not have",
+            "leave out --compile",
+        )
     config = load_generator_training(preset, dict(overrides))
     chosen = resolve_device(device)
     if isinstance(config, JointTraining):
@@ -107,7 +114,7 @@ def start_generator(
         on_event(Notice(message="mapping network fitted: " + ", ".join(f"{k} {v:.4g}" for k, v in found.items())))
     job = Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
     result = run_job(trainer, config.run, to_json(config), job)
-    if not check:
+    if not check and trainer.runtime.main:
         write_generator_card(out, config.generator)
     return result
 
@@ -126,6 +133,7 @@ def start_encoder(
     check: bool,
     on_event: OnEvent,
     minutes: float | None = None,
+    compiled: bool = False,
 ) -> dict[str, Any]:
     """Train an encoder for a frozen generator, or check it; ``start`` is a run whose encoder it begins with."""
     config = fit_to_task(asked, on_event)
@@ -155,9 +163,18 @@ def start_encoder(
         _start_encoder(trainer, start, digest)
         on_event(Notice(message=f"encoder starts from {start}"))
     _announce_schedule(trainer, on_event)
-    job = Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
+    job = Job(
+        source=source,
+        out=out,
+        seed=seed,
+        resume=resume,
+        check=check,
+        minutes=minutes,
+        on_event=on_event,
+        compiled=compiled,
+    )
     result = run_job(trainer, config.run, to_json(config), job)
-    if not check:
+    if not check and trainer.runtime.main:
         write_encoder_card(out, config, path, lender, task=asked.task)
     return result
 
@@ -219,16 +236,22 @@ def _networks(start: Path) -> Mapping[str, Mapping[str, Tensor]]:
 
 
 def run_job(trainer: Trainer, run: RunConfig, config: str, job: Job) -> dict[str, Any]:
+    if job.check and trainer.runtime.processes > 1:
+        raise UsageError("--check tries out one process", "start it without torchrun or accelerate launch")
     if job.check:
         return check_run(trainer, run, job.source, job.out, seed=job.seed, on_event=job.on_event)
     report_news(job.source, job.on_event)
     require_memory(trainer, run, job.source)
+    if job.compiled:
+        trainer.compile()
     # Of several processes that train together the first one holds the folder for all.
     with hold_run(job.out) if trainer.runtime.main else contextlib.nullcontext():
         result = run_training(
             trainer, run, config, job.source, job.out, seed=job.seed, resume=job.resume, on_event=job.on_event,
             minutes=job.minutes,
         )  # fmt: skip
+    job.source.learn_of_broken(trainer.runtime.collect(job.source.broken))
+    report_news(job.source, job.on_event)
     left_out = {"left_out": job.source.left_out} if job.source.left_out else {}
     return {"step": result.step, **result.values, **left_out, "files": [str(path) for path in result.files]}
 

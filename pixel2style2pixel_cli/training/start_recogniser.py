@@ -42,6 +42,7 @@ def start_recogniser(
     check: bool,
     on_event: OnEvent,
     minutes: float | None = None,
+    compiled: bool = False,
 ) -> dict[str, Any]:
     """Train a face recogniser, or check that it can be trained; ``start`` is a run whose recogniser it begins with."""
     config = load_training(RecogniserTraining, "recogniser", preset, dict(overrides))
@@ -68,11 +69,22 @@ def start_recogniser(
     if start is not None:
         trainer.begin_with(checkpoint_of(start))
         on_event(Notice(message=f"recogniser starts from {start}"))
-    job = Job(source=source, out=out, seed=seed, resume=resume, check=check, minutes=minutes, on_event=on_event)
+    job = Job(
+        source=source,
+        out=out,
+        seed=seed,
+        resume=resume,
+        check=check,
+        minutes=minutes,
+        on_event=on_event,
+        compiled=compiled,
+    )
     result = run_job(trainer, config.run, to_json(config), job)
     people = {"persons": source.trained, "persons_held_out": source.held_out_persons}
     if check:
         return {**people, **result}
+    if not trainer.runtime.main:
+        return result
     write_recogniser_card(out, config.recogniser)
     found = trainer.verification(source.sound_batches(config.run.batch))
     record = json.dumps({"step": result["step"], **dataclasses.asdict(found)}, indent=1)

@@ -18,6 +18,7 @@ MOST_ITEMS = 64  # of a list
 # Keys that checkpoints of earlier versions lack, and what their runs did.
 ADDED: dict[str, Any] = {
     "encoder.stage": -1, "task.method": "psp", "losses.delta": 0.0, "losses.adversarial": 0.0, "losses.recogniser": "",
+    "run.accumulate": 1, "run.recompute": False,
 }  # fmt: skip
 
 T = TypeVar("T")

@@ -108,6 +108,7 @@ def test_train_generator(p2s2p: Call, api: FakeApi) -> None:
     assert options == {
         "preset": "mini", "overrides": {"batch_size": "4", "text": "a=b"}, "steps": 20,
         "minutes": 30.0, "start": Path("runs/before"), "device": "cpu", "seed": 3, "resume": False, "check": True,
+        "compile": False,
     }  # fmt: skip
 
 
@@ -118,7 +119,8 @@ def test_train_encoder(p2s2p: Call, api: FakeApi) -> None:
     options.pop("on_event")
     assert options == {
         "task": "invert", "generator": "mini-generator", "preset": None, "overrides": {}, "steps": None,
-        "minutes": None, "start": None, "teacher": None, "device": "auto", "seed": 0, "resume": True, "check": False,
+        "minutes": None, "start": None, "teacher": None, "compile": False,
+        "device": "auto", "seed": 0, "resume": True, "check": False,
         "method": None, "partners": None, "labels": None, "recogniser": None,
     }  # fmt: skip
 
@@ -130,7 +132,7 @@ def test_train_recogniser(p2s2p: Call, api: FakeApi) -> None:
     assert arguments == (["a"], Path("run")) and callable(options.pop("on_event"))
     assert options == {
         "preset": None, "overrides": {}, "steps": 5, "minutes": None, "start": None, "device": "auto", "seed": 0,
-        "resume": True, "check": False,
+        "resume": True, "check": False, "compile": False,
     }  # fmt: skip
 
 

@@ -43,8 +43,12 @@ def test_each_kind_changes_the_picture_within_its_range(pictures: torch.Tensor, 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_weak_fault_is_smaller_than_a_strong_one(pictures: torch.Tensor, kind: str) -> None:
-    weak, strong = (with_seed(pictures, 1, **{kind: s}) for s in (0.1, 1.0))
-    assert float((weak - pictures).abs().mean()) < float((strong - pictures).abs().mean())
+    """Over several seeds: of a few pictures chance may blur one by a share of a pixel, which mixes its neighbours."""
+    weak, strong = (
+        sum(float((with_seed(pictures, seed, **{kind: s}) - pictures).abs().mean()) for seed in range(8))
+        for s in (0.1, 1.0)
+    )
+    assert weak < strong
 
 
 def test_a_seed_decides_everything(pictures: torch.Tensor) -> None:

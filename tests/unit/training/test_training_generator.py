@@ -119,11 +119,11 @@ def test_generator_steps_leave_the_discriminator_alone_and_the_other_way_round(s
     trainer = fresh(ADVERSARIAL)
     batch = batches(source, 1)[0]
     before = snapshot(trainer.modules())
-    fakes = trainer._step_generator(batch, batch.image, batch.image, 1, {})
+    shown = trainer._step_generator(batch, 1, {})
     assert moved(trainer.modules(), before) == {"generator", "mapping"}
-    assert all(not fake.requires_grad for fake in fakes)
+    assert len(shown) == 1 and all(not fake.requires_grad for fake in shown[0].fakes)
     before = snapshot(trainer.modules())
-    trainer._step_discriminator(batch.image, fakes, 1, {})
+    trainer._step_discriminator(batch, shown, 1, {})
     assert moved(trainer.modules(), before) == {"discriminator"}
 
 
