@@ -95,6 +95,10 @@ def task_options(options: EvaluationOptions, folder: Path) -> TaskOptions:
         given.setdefault("sketchify", "true")
     if options.inputs is None and task == "seg2face":
         raise UsageError("seg2face draws from label maps, and none are given", "add --inputs FOLDER of label maps")
+    if options.existing == "rename":
+        raise UsageError(
+            "drawn pictures beside renamed ones would be measured twice", "use --overwrite, or another --keep"
+        )
     if options.edit and task != "invert":
         raise UsageError(f"--edit measures encoders that invert, and the task is {task}", "leave out --edit")
     if options.edit:  # a direction of another generator is found before anything is drawn

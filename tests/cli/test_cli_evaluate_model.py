@@ -149,6 +149,7 @@ def test_an_input_without_a_partner_is_named(zoo: Call, data: Path, parser: Path
         (("tiny-invert", "photos", "--edit", "smile"), "smile"),
         (("tiny-frontalize", "photos", "--edit", "sefa:0"), "the task is frontalize"),
         (("tiny-generator", "photos"), "draws nothing"),
+        (("tiny-invert", "photos", "--keep", "kept", "--existing", "rename"), "measured twice"),
         (("tiny-invert", "-"), "not from standard input"),
     ],
 )
