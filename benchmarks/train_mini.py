@@ -42,7 +42,7 @@ from pixel2style2pixel_cli.training.generator import AVERAGE_DRAWS, AVERAGE_SEED
 from pixel2style2pixel_cli.training.grow import grow_generator, grow_heads
 from pixel2style2pixel_cli.training.joint import JointTrainer
 from pixel2style2pixel_cli.training.joint_config import load_generator_training
-from pixel2style2pixel_cli.training.log import write_sheet
+from pixel2style2pixel_cli.training.log import sheet_of, write_sheet
 
 # What differs from the preset: the size, and lengths for a card that sees a hundred times as many pictures.
 JOINT = {
@@ -180,7 +180,7 @@ def train_joint(args: argparse.Namespace, device: torch.device) -> None:
     with torch.no_grad():
         held = torch.arange(min(HELD_OUT, args.count))
         found = trainer.validate(data.batch(part) for part in held.split(32))
-        write_sheet(args.out, "joint", trainer.samples(data.batch(held[:12])))
+        write_sheet(args.out, "joint", sheet_of(trainer.samples(data.batch(held[:12]))))
     print(json.dumps({"held out": {k: round(v, 4) for k, v in found.items()}, "peak": peak(device)}), flush=True)
     (args.out / "joint.json").write_text(json.dumps({"log": log, "held_out": found, "args": vars(args)}, default=str))
     state = {name: module.state_dict() for name, module in trainer.modules().items()}
@@ -244,7 +244,7 @@ def train_encoder(args: argparse.Namespace, device: torch.device) -> None:
     held = among[-8:]
     trainer.chosen = held
     print(task, "steps", step, trainer.validate([data.batch(held)]), "pictures", len(among), flush=True)
-    write_sheet(args.out, task, trainer.samples(data.batch(held)))
+    write_sheet(args.out, task, sheet_of(trainer.samples(data.batch(held))))
     torch.save(trainer.average.state_dict(), args.out / f"{task}.pt")
 
 
@@ -276,7 +276,7 @@ def train_toon(args: argparse.Namespace, device: torch.device) -> None:
             print("toon", step, {k: round(v, 4) for k, v in values.items()}, flush=True)
     print("toon steps", step, flush=True)
     with torch.no_grad():
-        write_sheet(args.out, "toon", trainer.samples(data.batch(torch.arange(8), mask=True)))
+        write_sheet(args.out, "toon", sheet_of(trainer.samples(data.batch(torch.arange(8), mask=True))))
     torch.save(trainer.average.state_dict(), args.out / "toon.pt")
 
 

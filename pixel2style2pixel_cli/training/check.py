@@ -12,7 +12,7 @@ from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import OnEvent, Progress
 from pixel2style2pixel_cli.training.config import RunConfig
 from pixel2style2pixel_cli.training.data import PictureSource, preview_batch, training_batches
-from pixel2style2pixel_cli.training.log import write_sheet
+from pixel2style2pixel_cli.training.log import sheet_of, write_sheet
 from pixel2style2pixel_cli.training.loop import Trainer, report_news, require_finite
 from pixel2style2pixel_cli.training.memory import estimate_memory, require_memory
 
@@ -35,7 +35,7 @@ def check_run(
             "correct or add pictures, or set run.batch lower",
         )
     keep_freed_memory()
-    sheet = write_sheet(out, "check", trainer.samples(preview_batch(source, run.held_out)))
+    sheet = write_sheet(out, "check", sheet_of(trainer.samples(preview_batch(source, run.held_out))))
     require_memory(trainer, run, source)
     memory = estimate_memory(trainer, source)
     fitting = {} if memory is None else {

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pixel2style2pixel_cli.device import keep_freed_memory
 from pixel2style2pixel_cli.errors import DivergedError, OutputError, UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent, Progress
+from pixel2style2pixel_cli.training.board import Board
 from pixel2style2pixel_cli.training.checkpoint import Stamp, load_checkpoint, read_stamp, save_checkpoint
 from pixel2style2pixel_cli.training.config import RunConfig
 from pixel2style2pixel_cli.training.data import (
@@ -25,7 +26,7 @@ from pixel2style2pixel_cli.training.data import (
     preview_batch,
     training_batches,
 )
-from pixel2style2pixel_cli.training.log import Row, RunLog, write_sheet
+from pixel2style2pixel_cli.training.log import Row, RunLog, sheet_of, write_sheet
 from pixel2style2pixel_cli.training.runtime import Runtime
 from pixel2style2pixel_cli.training.share import Share
 from pixel2style2pixel_cli.training.tables import differing_keys
@@ -121,7 +122,7 @@ def run_training(
 
 
 class _Records:
-    """What a run leaves in its folder: log, sample sheets, checkpoints, snapshots."""
+    """What a run leaves in its folder: log, curves, sample sheets, checkpoints, snapshots."""
 
     def __init__(
         self,
@@ -135,7 +136,9 @@ class _Records:
     ) -> None:
         self.trainer, self.config, self.source, self.folder = trainer, config, source, folder
         self.stamp, self.log, self.on_event = stamp, RunLog(folder, step=start), on_event
+        self.board = Board(folder, step=start, on_event=on_event)
         self.preview = preview_batch(source, config.held_out)
+        self._told = (start, time.monotonic())
 
     def write(self, done: int, values: Mapping[str, float], *, last: bool) -> None:
         """Whatever is due after so many steps; all of it after the last one.
@@ -153,15 +156,19 @@ class _Records:
     def _write(self, done: int, values: Mapping[str, float], *, last: bool) -> None:
         trainer, config = self.trainer, self.config
         if done % config.log_every == 0 or last:
-            self.log.write(done, values)
-            self.on_event(Progress(done=done, total=config.steps, label=_summarise(values)))
+            self._note(done, values)
+            label = f"{self._rate(done):.3g} pictures/s, {_summarise(values)}"
+            self.on_event(Progress(done=done, total=config.steps, label=label))
         if config.held_out and (done % config.validate_every == 0 or last):
             validation = trainer.validate(_held_out(self.source, config))
             if validation:  # the adversarial game alone has nothing to compare
-                self.log.write(done, {f"held_out/{k}": v for k, v in validation.items()})
+                self._note(done, {f"held_out/{k}": v for k, v in validation.items()})
                 self.on_event(Notice(message=f"step {done}, held out: {_summarise(validation)}"))
         if done % config.sample_every == 0 or last:
-            write_sheet(self.folder, f"{done:07d}", trainer.samples(self.preview))
+            sheet = sheet_of(trainer.samples(self.preview))
+            write_sheet(self.folder, f"{done:07d}", sheet)
+            self.board.show(done, sheet)
+        self.log.draw(last=last)
         if config.snapshot_every and done % config.snapshot_every == 0:
             # Before the checkpoint, and whatever is there: a run that is killed meanwhile makes this step again.
             trainer.export(self.folder / SNAPSHOTS / f"{done:07d}")
@@ -170,6 +177,18 @@ class _Records:
             require_finite(_spoilt(modules), done)
             stamp = replace(self.stamp, step=done)
             save_checkpoint(self.folder, stamp, modules=modules, optimisers=optimisers, extra=extra)
+        if last:
+            self.board.close()
+
+    def _note(self, done: int, values: Mapping[str, float]) -> None:
+        self.log.write(done, values)
+        self.board.write(done, values)
+
+    def _rate(self, done: int) -> float:
+        """Pictures a second since this was asked last."""
+        (before, then), now = self._told, time.monotonic()
+        self._told = (done, now)
+        return (done - before) * self.config.batch / max(now - then, 1e-9)
 
 
 def require_finite(values: Mapping[str, float], step: int) -> None:

@@ -15,18 +15,20 @@ from pixel2style2pixel_cli.device import resolve_device
 from pixel2style2pixel_cli.errors import UsageError
 from pixel2style2pixel_cli.events import Notice, OnEvent
 from pixel2style2pixel_cli.files.atomic import write_atomic
+from pixel2style2pixel_cli.files.image import encode_image
 from pixel2style2pixel_cli.networks.efficientnet_lite import LiteTrunk
 from pixel2style2pixel_cli.training.auxiliary import find_lite_trunk
 from pixel2style2pixel_cli.training.card import write_recogniser_card
 from pixel2style2pixel_cli.training.config import load_training
 from pixel2style2pixel_cli.training.data import require_enough
 from pixel2style2pixel_cli.training.people import PeopleSource
+from pixel2style2pixel_cli.training.plot import draw_curves
 from pixel2style2pixel_cli.training.recogniser import RecogniserTrainer
 from pixel2style2pixel_cli.training.recogniser_config import RecogniserTraining
 from pixel2style2pixel_cli.training.start import Job, checkpoint_of, run_job
 from pixel2style2pixel_cli.training.tables import to_json
 
-VERIFICATION = "verification.json"
+VERIFICATION, CURVE = "verification.json", "verification.png"
 
 
 def start_recogniser(
@@ -89,4 +91,6 @@ def start_recogniser(
     found = trainer.verification(source.sound_batches(config.run.batch))
     record = json.dumps({"step": result["step"], **dataclasses.asdict(found)}, indent=1)
     write_atomic(out / VERIFICATION, record.encode() + b"\n")
+    curve = draw_curves({"true matches, by false matches": found.curve}, across="false matches")
+    write_atomic(out / CURVE, encode_image(curve, "png"))
     return {**result, **people, **found.figures}
