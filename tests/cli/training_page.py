@@ -24,6 +24,7 @@ CONSOLE = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
 PRESET = re.compile(r"`([\w-]+\.toml)`[^`]*```toml\n(.*?)```", re.DOTALL)
 PROGRESS = re.compile(r".*: \d+/\d+ after ")  # a line every ten seconds, where a machine is slow
 NUMBER = re.compile(r"\d[\d.]*(e[+-]?\d+)?")
+DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 SIDE, PICTURES, PERSONS = 64, 24, 6
 
 
@@ -93,7 +94,7 @@ class Shell:
 
 def without_numbers(lines: list[str]) -> list[str]:
     """Lines as far as they are the same on every machine."""
-    return [" ".join(NUMBER.sub("N", line).split()) for line in lines]
+    return [" ".join(NUMBER.sub("N", DIGEST.sub("N", line)).split()) for line in lines]
 
 
 def filled(page: str) -> str:
