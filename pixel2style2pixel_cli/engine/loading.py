@@ -17,7 +17,7 @@ from pixel2style2pixel_cli.networks.stylegan2 import Generator
 from pixel2style2pixel_cli.weights.changes import apply_changes, load_changes, pivots_by_crop
 from pixel2style2pixel_cli.weights.digest import require_digest
 from pixel2style2pixel_cli.weights.header import read_weight_header
-from pixel2style2pixel_cli.weights.read import materialise, read_tensors
+from pixel2style2pixel_cli.weights.read import materialise, read_laid_out
 from pixel2style2pixel_cli.zoo.cards import CARD_FILE, Card
 from pixel2style2pixel_cli.zoo.find import find_card
 from pixel2style2pixel_cli.zoo.resolve import InstalledModel, resolve
@@ -122,9 +122,9 @@ def load_encoder_file(path: Path, spec: EncoderSpec, generator: Generator, *, he
     Where the file holds no heads, ``heads`` is that of an encoder that has them; each name comes from one file.
     """
     like, rows = generator.latent_avg, generator.spec
-    state = read_tensors(path)
+    state = read_laid_out(path, like.dtype)
     if heads is not None:
-        lent = {key: value for key, value in read_tensors(heads).items() if key.startswith(spec.shared)}
+        lent = {key: value for key, value in read_laid_out(heads, like.dtype).items() if key.startswith(spec.shared)}
         if state.keys() & lent.keys():
             raise IntegrityError(f"{path} has heads of its own", "remove heads_model from the model's card")
         state |= lent
@@ -147,7 +147,7 @@ def load_generator_file(
     spec = header.generator_spec()
     if expect is not None and spec != expect:
         raise IntegrityError(f"{path} holds {spec}, the card says {expect}", "reinstall or import the model again")
-    generator = materialise(lambda: Generator(spec), read_tensors(path), path, device, dtype)
+    generator = materialise(lambda: Generator(spec), read_laid_out(path, dtype), path, device, dtype)
     return generator.eval().requires_grad_(False), header.digest
 
 

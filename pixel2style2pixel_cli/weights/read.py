@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.errors import SHOWN, IntegrityError, in_one_line
+from pixel2style2pixel_cli.errors import SHOWN, InputError, IntegrityError, in_one_line
+from pixel2style2pixel_cli.weights.digest import NUMBER_TYPES
+from pixel2style2pixel_cli.weights.header import read_header
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -26,6 +28,35 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise IntegrityError(
             f"{path} cannot be read: {in_one_line(error)}", "reinstall or import the model again"
         ) from error
+
+
+def read_laid_out(path: Path, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The same for networks: in their number type and in the layout of memory that convolutions like (channels last).
+
+    Read tensor by tensor: a file mapped into memory stays there as long as one tensor looks into it, beside the copies
+    of all others. So a model takes its size in memory while it is loaded, and not twice that.
+    """
+    try:
+        header = read_header(path)
+        if header is None:
+            raise ValueError("it is no safetensors file")
+        with path.open("rb") as file:
+            begin = 8 + int.from_bytes(file.read(8), "little")
+            return {key: _read_one(file, begin, entry, dtype) for key, entry in header.items() if key != "__metadata__"}
+    except (InputError, OSError, ValueError, RuntimeError, AttributeError, KeyError) as error:
+        raise IntegrityError(
+            f"{path} cannot be read: {in_one_line(error)}", "reinstall or import the model again"
+        ) from error
+
+
+def _read_one(file: BinaryIO, begin: int, entry: Mapping[str, Any], dtype: torch.dtype) -> Tensor:
+    start, end = entry["data_offsets"]
+    data = torch.empty(end - start, dtype=torch.uint8)
+    file.seek(begin + start)
+    if end > start and file.readinto(data.numpy()) != end - start:  # type: ignore[attr-defined]
+        raise ValueError("it is cut short")
+    tensor = _as_dtype(data.view(getattr(torch, NUMBER_TYPES[entry["dtype"]])).reshape(entry["shape"]), dtype)
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
 def require_finite(state: Mapping[str, Tensor], what: str) -> None:

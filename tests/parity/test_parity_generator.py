@@ -20,6 +20,7 @@ from published_discriminator import convert_discriminator
 from pixel2style2pixel_cli.convert.nvidia import nvidia_to_rosinality
 from pixel2style2pixel_cli.convert.rosinality import convert_generator, generator_rows
 from pixel2style2pixel_cli.networks.discriminator import Discriminator
+from pixel2style2pixel_cli.networks.inference import InferenceGenerator
 from pixel2style2pixel_cli.networks.stylegan2 import Generator, mix_styles
 
 GENERATORS = [
@@ -45,6 +46,9 @@ def test_generator_gives_the_published_pictures(resolution: int, batch: int, cro
     image, features = network.synthesise(w)
     numbers.check("image_w", image)
     numbers.check("features_w", features)
+    drawing = InferenceGenerator(network)
+    numbers.check("image_w", drawing(w))
+    numbers.check("image_wplus", drawing(draw("w_plus", (batch, spec.n_styles, 512))))
     numbers.check("image_wplus", network(draw("w_plus", (batch, spec.n_styles, 512))))
     codes = network.map(z1)
     numbers.check("latents_z", codes)
@@ -57,6 +61,7 @@ def test_generator_gives_the_published_pictures(resolution: int, batch: int, cro
     numbers.check("image_mixed", network(mixed))
     noise = [draw(f"noise{i}", (1, 1, side, side)) for i, side in enumerate(spec.noise_sizes)]
     numbers.check("image_w_other_noise", network(w, noise))
+    numbers.check("image_w_other_noise", drawing(w, noise))
 
 
 def test_generator_gradients_are_the_published_ones() -> None:

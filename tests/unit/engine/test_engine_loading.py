@@ -14,6 +14,7 @@ from pixel2style2pixel_cli.engine.loading import load_generator, load_generator_
 from pixel2style2pixel_cli.errors import IntegrityError
 from pixel2style2pixel_cli.networks.specs import GeneratorSpec
 from pixel2style2pixel_cli.weights.header import METADATA_KEY
+from pixel2style2pixel_cli.weights.read import read_laid_out
 from pixel2style2pixel_cli.zoo.cards import load_card
 from pixel2style2pixel_cli.zoo.resolve import resolve
 
@@ -90,3 +91,20 @@ def test_files_that_are_something_else(zoo: Path, tmp_path: Path) -> None:
         load(tmp_path / "html.safetensors")
     with pytest.raises(IntegrityError, match="cannot be read"):
         load(tmp_path / "absent.safetensors")
+
+
+def test_tensors_are_read_one_by_one_in_the_layout_of_convolutions(tmp_path: Path) -> None:
+    state = {
+        "weight": torch.randn(4, 3, 3, 3), "half": torch.randn(5).half(), "steps": torch.tensor(7),
+        "nothing": torch.empty(0, 3),
+    }  # fmt: skip
+    save_file(state, tmp_path / "x.safetensors")
+    read = read_laid_out(tmp_path / "x.safetensors", torch.float32)
+    assert read.keys() == state.keys() and read["weight"].is_contiguous(memory_format=torch.channels_last)
+    assert all(torch.equal(read[key], value.float() if key == "half" else value) for key, value in state.items())
+    assert read["steps"].dtype == torch.int64 and read["half"].dtype == torch.float32
+    whole = (tmp_path / "x.safetensors").read_bytes()
+    for damaged in (whole[:-4], b"", b"no weights", whole.replace(b'"F32"', b'"F13"')):
+        (tmp_path / "x.safetensors").write_bytes(damaged)
+        with pytest.raises(IntegrityError, match="cannot be read"):
+            read_laid_out(tmp_path / "x.safetensors", torch.float32)

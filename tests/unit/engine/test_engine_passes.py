@@ -11,6 +11,7 @@ from tiny_zoo import ENCODER, write_restyle_zoo
 
 from pixel2style2pixel_cli.engine.backend import TorchBackend
 from pixel2style2pixel_cli.engine.batching import BatchSize
+from pixel2style2pixel_cli.engine.codes import Codes
 from pixel2style2pixel_cli.engine.engine import Engine
 from pixel2style2pixel_cli.engine.graphs import tracing
 from pixel2style2pixel_cli.engine.loading import load_model
@@ -42,11 +43,11 @@ def pictures() -> torch.Tensor:
 
 @torch.no_grad()
 def test_every_pass_reads_the_picture_of_the_one_before(engine: Engine, pictures: torch.Tensor) -> None:
-    encoder, generator = engine.model.encoder, engine.model.generator
+    encoder = engine.model.encoder
     pictures = pictures[:1]
     codes = encoder.latent_avg[None]
     for passes in (1, 2, 3):
-        drawn = F.adaptive_avg_pool2d(generator(codes), ENCODER.input_size)
+        drawn = F.adaptive_avg_pool2d(engine.draw(Codes(codes)), ENCODER.input_size)
         codes = codes + encoder.offsets(torch.cat([pictures, drawn], dim=1))
         found = engine.encode(pictures, passes=passes).w_plus
         torch.testing.assert_close(found, codes, atol=1e-6, rtol=1e-5)
