@@ -89,6 +89,18 @@ def synchronise(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
+def use_threads(count: int | None) -> None:
+    """Compute on a CPU with so many threads from now on, in this whole process; None leaves it as it is.
+
+    The default is PyTorch's, one for each core. It does not follow the load of the machine: another number of threads
+    adds up in another order, and the same command would draw single pixels otherwise from time to time.
+    """
+    import torch
+
+    if count is not None:
+        torch.set_num_threads(count)
+
+
 def device_seconds(device: torch.device) -> float:
     """Clock reading after the device has finished what it was given."""
     synchronise(device)

@@ -56,15 +56,18 @@ class Session:
         dtype: Dtype = "auto",
         backend: Backend = "auto",
         batch_size: int | Literal["auto"] = "auto",
+        threads: int | None = None,
         on_event: OnEvent = ignore_event,
     ) -> None:
         name: Any = model  # checked below, and a text from there on
         asked = TaskOptions(
-            model=name, device=device, dtype=dtype, backend=backend, batch_size=batch_size, on_event=on_event
-        )
+            model=name, device=device, dtype=dtype, backend=backend, batch_size=batch_size, threads=threads,
+            on_event=on_event,
+        )  # fmt: skip
         told = validate(asked, "load")
         self.model, self.on_event = told.model, on_event
         self._device, self._dtype, self._backend, self._batch_size = device, dtype, backend, batch_size
+        self._threads = threads
         self._engines: dict[tuple[Path, Path | None, int | None, object], Engine] = {}
         self._ready: dict[tuple[object, ...], MemoryTask] = {}
         self._lock = threading.RLock()
@@ -259,11 +262,11 @@ class Session:
         """The engine of a model, loaded at its first use."""
         if not self._engines:
             self.on_event(Phase(name="loading"))
-        from pixel2style2pixel_cli.device import resolve_device, resolve_dtype
+        from pixel2style2pixel_cli.device import resolve_device, resolve_dtype, use_threads
         from pixel2style2pixel_cli.engine.start import start_engine
 
         self._require_open()
-        # OpenVINO computes on the CPU, so that is where a run that names it and no device goes.
+        use_threads(self._threads)
         asked = "cpu" if (self._device, self._backend) == ("auto", "openvino") else self._device
         device, installed = resolve_device(asked), chosen.installed
         accepted = bool(installed.card.measured.get("bfloat16_ok", False))
@@ -371,6 +374,7 @@ def load(
     dtype: Dtype = "auto",
     backend: Backend = "auto",
     batch_size: int | Literal["auto"] = "auto",
+    threads: int | None = None,
     on_event: OnEvent = ignore_event,
 ) -> Session:
     """A session with the named model, or with the best installed one for each task (``auto``).
@@ -379,7 +383,9 @@ def load(
     Models are loaded at
     their first use and stay. Raises what the command raises: MissingError for a model that is not installed, and so on.
     """
-    session = Session(model, device=device, dtype=dtype, backend=backend, batch_size=batch_size, on_event=on_event)
+    session = Session(
+        model, device=device, dtype=dtype, backend=backend, batch_size=batch_size, threads=threads, on_event=on_event
+    )
     if session.model not in ("auto", "mini"):
         from pixel2style2pixel_cli.zoo.choose import require_model
 

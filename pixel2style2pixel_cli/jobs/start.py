@@ -55,6 +55,7 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
         dtype=options.dtype,
         backend=options.backend,
         batch_size=options.batch_size,
+        threads=options.threads,
         on_event=on_event,
     )
     job = Job(session=session, chosen=chosen, inputs=named, plan=plan, recipes=recipes, started=started)

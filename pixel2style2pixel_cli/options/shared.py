@@ -15,6 +15,7 @@ Existing = Literal["error", "skip", "overwrite", "rename"]
 ImageFormat = Literal["png", "jpg", "webp"]
 
 MAX_PIXELS = 200_000_000
+MOST_THREADS = 1024
 LARGEST_SEED = 2**63 - 1  # what torch takes
 
 
@@ -31,6 +32,14 @@ def declare_backend() -> Backend:
         "auto", "--backend", metavar="NAME", section=MODEL,
         help="What runs the networks: auto, torch, openvino or onnx. The last two are prepared for a model at first "
         "use; auto then takes openvino on a CPU.",
+    )  # fmt: skip
+
+
+def declare_threads() -> int | None:
+    """How many cores of a CPU are used."""
+    return declare(
+        None, "--threads", metavar="N", section=RUN, minimum=1, maximum=MOST_THREADS, default_means="one a core",
+        help="Threads that compute on a CPU; 1 is best on a machine that is busy with other work.",
     )  # fmt: skip
 
 

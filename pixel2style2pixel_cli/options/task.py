@@ -28,6 +28,7 @@ from pixel2style2pixel_cli.options.shared import (
     declare_keep_exif,
     declare_recursive,
     declare_seed,
+    declare_threads,
 )
 from pixel2style2pixel_cli.options.shared import Existing as Existing
 from pixel2style2pixel_cli.options.shared import ImageFormat as ImageFormat
@@ -154,6 +155,7 @@ class TaskOptions:
         "auto", "--batch-size", metavar="N", section=RUN, minimum=1,
         help="How many faces at a time, or auto; results do not depend on it.",
     )  # fmt: skip
+    threads: int | None = declare_threads()
     dry_run: bool = declare_dry_run()
     shard: str | None = declare(
         None, "--shard", metavar="I/N", section=RUN,

@@ -51,3 +51,15 @@ def test_a_missing_package_ends_with_code_4(real: Call, folder: Path, monkeypatc
 def test_an_unknown_backend_is_refused_before_anything(real: Call, folder: Path) -> None:
     found = real("invert", FACES[0], "--backend", "tensorflow")
     assert found.code == 2 and "openvino" in found.err
+
+
+def test_threads_are_as_many_as_asked(real: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    given = ("invert", FACES[0], "--align", "never", "--optimize", 0)
+    assert real(*given, "-o", "a.png", "--threads", 3).code == 0 and asked == [3]
+    assert real(*given, "-o", "b.png").code == 0 and asked == [3]
+    found = real(*given, "-o", "c.png", "--threads", 0, "-q")
+    assert found.code == 2 and "threads" in found.problems[0][0]
