@@ -59,6 +59,10 @@ _TINY = (
     "generator.channel_multiplier=0.03125 encoder.input_size=32 encoder.units=[1,1,1,1] encoder.widths=[8,8,8,16] "
     "encoder.head_width=8 "
 )
+_TINY_FACES = (
+    "recogniser.input_size=32 recogniser.embedding=8 recogniser.units=[1,1,1,1] recogniser.widths=[8,8,8,16] "
+    "people.held_out=2 "
+)
 _TINY_RUN = "run.batch=2 run.held_out=2 run.checkpoint_every=2 run.sample_every=2 run.validate_every=3 run.log_every=1 "
 
 
@@ -153,11 +157,13 @@ def _install(world: World, folder: Path) -> None:
 
 
 def _train(what: str, *options: str) -> Command:
-    values = [
-        value for value in (_TINY + _TINY_RUN).split() if what == "generator" or not value.startswith("generator.")
-    ]
+    sections = {"generator": ("generator", "encoder", "run"), "encoder": ("encoder", "run")}
+    values = [value for value in (_TINY + _TINY_RUN).split() if value.split(".")[0] in sections.get(what, ("run",))]
+    if what == "recogniser":  # as many pictures are held out as the persons have
+        values = [value for value in values if not value.startswith("run.held_out")] + _TINY_FACES.split()
     sets = [word for value in values for word in ("--set", value)]
-    line = ("train", what, "--data", "ROOT/discs.npz", "--out", "run", "--steps", "4", *sets, *options)
+    data = "people" if what == "recogniser" else "discs"
+    line = ("train", what, "--data", f"ROOT/{data}.npz", "--out", "run", "--steps", "4", *sets, *options)
     return Command(arguments=(*line, "--device", "cpu"), prepare=_nothing, resumes=True)
 
 
@@ -186,6 +192,7 @@ LINES: dict[str, Command] = {
     "train encoder": _train(
         "encoder", "--task", "invert", "--preset", "mini-invert", "--generator", "tiny-generator"
     ),
+    "train recogniser": _train("recogniser", "--preset", "mini-faces"),
 }  # fmt: skip
 
 

@@ -12,7 +12,9 @@ from PIL import Image
 from safetensors import SafetensorError, deserialize
 
 # Times and the names of processes, which differ between two runs that nothing disturbs.
-_VOLATILE = re.compile(r"(^|/)(\.lock|.*\.lock|log\.jsonl|out\.txt|err\.txt|licences\.json)$|^home/verified/[^.]")
+_VOLATILE = re.compile(
+    r"(^|/)(\.lock|.*\.lock|log\.jsonl|out\.txt|err\.txt|licences\.json|tensorboard/events[^/]*)$|^home/verified/[^.]"
+)
 
 
 def kept(folder: Path) -> dict[str, bytes]:

@@ -359,7 +359,10 @@ def build_zoo(folder: Path) -> Path:
         "import sys; from pathlib import Path; import tiny_zoo, tiny_runs; root = Path(sys.argv[1])\n"
         "tiny_zoo.write_task_zoo(root / 'zoo')\n"
         "tiny_zoo.write_published(root / 'published.pt', tiny_zoo.tiny_model())\n"
-        "tiny_runs.write_shard(root / 'discs.npz', 20)"
+        "tiny_runs.write_shard(root / 'discs.npz', 20)\n"
+        "import numpy\n"
+        "people = numpy.arange(20) // 2\n"
+        "numpy.savez(root / 'people.npz', identity=people, **numpy.load(root / 'discs.npz'))"
     )
     paths = os.pathsep.join(map(str, (ROOT, *TESTS)))
     subprocess.run([sys.executable, "-c", code, str(folder)], env=plain_environment(PYTHONPATH=paths), check=True)

@@ -9,6 +9,7 @@ Shape suffixes: B batch, C channels.
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -16,8 +17,9 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
-from pixel2style2pixel_cli.errors import MissingError
+from pixel2style2pixel_cli.errors import MissingError, UsageError
 from pixel2style2pixel_cli.training.runtime import Runtime
+from pixel2style2pixel_cli.training.share import PROCESSES
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -37,6 +39,12 @@ class Processes(Runtime):
         self.accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no")
         super().__init__(self.accelerator.device, precision, accumulate=accumulate)
         self.rank, self.processes = self.accelerator.process_index, self.accelerator.num_processes
+        started = int(os.environ[PROCESSES])
+        if self.processes != started:
+            raise UsageError(
+                f"{started} processes were started, and {self.processes} train together on the device {device.type}",
+                "name --device cpu or cuda, or start a single process",
+            )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Runtime:
         """A copy of a trainer is tried by itself: one process, which waits for no other."""

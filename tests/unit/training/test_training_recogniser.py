@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from tiny_runs import write_shard
 
 from pixel2style2pixel_cli import api
 from pixel2style2pixel_cli.engine.recognisers import load_recogniser
-from pixel2style2pixel_cli.errors import IntegrityError, MissingError, UsageError
+from pixel2style2pixel_cli.errors import DivergedError, IntegrityError, MissingError, UsageError
 from pixel2style2pixel_cli.events import Event, Notice
 from pixel2style2pixel_cli.files.image import encode_image
 from pixel2style2pixel_cli.networks.specs import RecogniserSpec
@@ -226,6 +227,44 @@ def test_impossible_settings_are_refused(
     with pytest.raises(UsageError, match=message):
         train(people, tmp_path / "run", preset, overrides=overrides)
     assert not (tmp_path / "run").exists()
+
+
+def test_pictures_of_any_kind_and_size_are_brought_to_one(tmp_path: Path, preset: str) -> None:
+    folder = write_people(tmp_path / "people", 24)
+    for person, (mode, side, suffix) in enumerate(
+        (("L", 40, "jpg"), ("RGBA", 90, "png"), ("P", 32, "gif"), ("1", 64, "bmp"))
+    ):
+        Image.fromarray(portrait(person, 9, side)).convert(mode).save(folder / f"p{person:02d}" / f"odd.{suffix}")
+    Image.new("RGB", (40, 30)).save(folder / "p05" / "wide.png")
+    events: list[Event] = []
+    found = train(folder, tmp_path / "run", preset, check=True, on_event=events.append)
+    assert (found["pictures"], found["left_out"]) == (125, 1)
+    told = [event.message for event in events if isinstance(event, Notice)]
+    assert any("wide.png is 40x30, training pictures are square" in message for message in told)
+
+
+def test_other_persons_are_other_data(tmp_path: Path, preset: str) -> None:
+    folder = write_people(tmp_path / "people", 24)
+    train(folder, tmp_path / "run", preset, minutes=0)
+    (folder / "p07").rename(folder / "someone")
+    with pytest.raises(
+        UsageError, match=r"the data of the run in .* have changed: files have other names or lengths now"
+    ):
+        train(folder, tmp_path / "run", preset)
+
+
+def test_a_training_that_diverges_names_its_loss(people: Path, tmp_path: Path, preset: str) -> None:
+    with pytest.raises(DivergedError, match=r"has diverged at step .*(margin|the weights of)") as caught:
+        train(people, tmp_path / "run", preset, overrides={"rates.recogniser": "1e11"}, steps=60)
+    assert caught.value.exit_code == 3 and not (tmp_path / "run" / "recogniser.safetensors").exists()
+
+
+def test_what_other_processes_found_out_is_told(people: Path) -> None:
+    source = PeopleSource([people], 32, held_out=6)
+    source.learn_of_broken({3: "p01/3.png is cut short", 9: "p02/1.png is no picture"})
+    source.learn_of_broken({3: "p01/3.png is cut short"})
+    assert source.left_out == 2 and len(source.take_news()) == 2 and source.broken[3] == "p01/3.png is cut short"
+    assert not source.can_be_read(3)
 
 
 def test_presets_of_other_trainings_are_named(people: Path, tmp_path: Path) -> None:

@@ -158,6 +158,18 @@ def test_several_processes_need_accelerate(monkeypatch: pytest.MonkeyPatch) -> N
     assert "[train]" in caught.value.hint
 
 
+def test_processes_that_cannot_join_do_not_train_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+    import types
+
+    alone = types.SimpleNamespace(device=CPU, process_index=0, num_processes=1)
+    found = types.SimpleNamespace(Accelerator=lambda **told: alone)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setitem(sys.modules, "accelerate", found)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="2 processes were started, and 1 train together on the device cpu"):
+        runtime_of(CPU, INVERSION.run)
+
+
 def test_compiled_networks_do_the_same(discs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Through the compiler's front alone: what it makes of the graph is torch's affair, and takes minutes."""
     compile_in_place = torch.nn.Module.compile
