@@ -103,23 +103,28 @@ def main() -> None:
     rows = [row for row in ROWS if identity or not row.identity]
     pictures = write_pictures(options.work / f"pictures-{resolution}", options.held_out, options.pictures, resolution)
     few = write_pictures(options.work / f"few-{resolution}", options.held_out, options.few, resolution)
-    cells: list[dict[str, Any]] = []
-    for seed in range(options.seeds):  # seed by seed: a run that is stopped has whole rows of the first ones
-        cells += [encoder_cell(options, row, seed, generator, pictures, chosen.hashes["generator"]) for row in rows]
-    cells += [
-        optimised_cell(options, name, space, few, chosen.hashes["generator"]) for name, space in OPTIMISED.items()
-    ]
+    digest = chosen.hashes["generator"]
     names = ("steps", "seeds", "pictures", "few", "optimise", "edit")
-    record = record_head("python benchmarks/ablation.py") | {
+    head = record_head("python benchmarks/ablation.py") | {
         "data": [path.name for path in options.shards], "held_out": options.held_out.name,
-        "generator": f"{generator}@{chosen.hashes['generator'][:8]}", "resolution": resolution, "side": SIDE,
+        "generator": f"{generator}@{digest[:8]}", "resolution": resolution, "side": SIDE,
         "identity_loss": identity, "network": NETWORK, "preset": PRESET,
         "weights": {"id": IDENTITY, "w_norm": REGULARISATION},
         "settings": {name: getattr(options, name) for name in names},
-        "processor_minutes": round(sum(cell["processor_seconds"] for cell in cells) / 60, 1), "cells": cells,
     }  # fmt: skip
-    write_record(options.out / "records" / "ablation.json", record)
-    write_atomic((options.out / "ablation").with_suffix(PAGE), page(record).encode())
+    cells = [optimised_cell(options, name, space, few, digest) for name, space in OPTIMISED.items()]
+    for seed in range(options.seeds):  # seed by seed: a run that is stopped leaves a table of the first ones
+        cells += [encoder_cell(options, row, seed, generator, pictures, digest) for row in rows]
+        write(options.out, head, cells)
+
+
+def write(out: Path, head: dict[str, Any], cells: list[dict[str, Any]]) -> None:
+    """Record and page of the cells so far; the settings name the seeds that there are."""
+    minutes = round(sum(cell["processor_seconds"] for cell in cells) / 60, 1)
+    settings = head["settings"] | {"seeds": 1 + max(cell["seed"] for cell in cells)}
+    record = head | {"settings": settings, "processor_minutes": minutes, "cells": cells}
+    write_record(out / "records" / "ablation.json", record)
+    write_atomic((out / "ablation").with_suffix(PAGE), page(record).encode())
 
 
 def encoder_cell(
