@@ -31,6 +31,8 @@ def run_task(inputs: Sequence[str | Path], options: TaskOptions) -> Summary:
     plan = _plan(named, options, chosen)
     options.check_read(named)
     on_event(Notice(message=chosen.announced))
+    if options.shard:  # which a scheduler's variables may have said
+        on_event(Notice(message=f"part {options.shard} of the inputs: {len(plan.items)} here, the others elsewhere"))
     if isinstance(options, FaceOptions) and options.align == "auto" and not options.looks_for_faces(card):
         on_event(Notice(message=f"no face is looked for, because {card.name} draws none; --align always looks for one"))
     for message in plan.damaged:

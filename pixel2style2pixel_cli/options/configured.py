@@ -16,6 +16,7 @@ from pixel2style2pixel_cli.errors import SHOWN, UsageError, in_one_line, listed
 from pixel2style2pixel_cli.options.declare import Declaration
 from pixel2style2pixel_cli.options.kinds import Unexpected
 from pixel2style2pixel_cli.options.refusal import nearest
+from pixel2style2pixel_cli.options.schedulers import scheduled_share
 
 PROJECT_FILE = "p2s2p.toml"
 PREFIX = "P2S2P_"
@@ -124,9 +125,10 @@ def _read_environment(
     for variable, key in _shared_variables(command):
         if environment.get(variable) and key in by_key:
             reader.take(by_key[key], environment[variable], "the environment", variable)
-    shard = _slurm_shard(environment)
-    if shard is not None and "shard" in by_key:
-        reader.take(by_key["shard"], shard, "the environment", "SLURM_PROCID")
+    share = scheduled_share(environment)
+    if share is not None and "shard" in by_key:
+        number, count, variable = share
+        reader.take(by_key["shard"], f"{number}/{count}", "the environment", variable)
 
 
 def _split(option: Declaration, text: str) -> str | list[str]:
@@ -143,12 +145,6 @@ def _shared_variables(command: str) -> Iterator[tuple[str, str]]:
     for name in OFFLINE_VARIABLES:
         yield name, "offline"
     yield f"P2S2P_MODEL_{command.upper()}", "model"
-
-
-def _slurm_shard(environment: Mapping[str, str]) -> str | None:
-    """The share of one task of a parallel SLURM job; nothing in a job of one task."""
-    rank, tasks = environment.get("SLURM_PROCID", ""), environment.get("SLURM_NTASKS", "")
-    return f"{rank}/{tasks}" if rank.isdecimal() and tasks.isdecimal() and int(tasks) > 1 else None
 
 
 def _read_file(reader: _Reader, path: Path, command: str, commands: Commands) -> None:

@@ -159,7 +159,7 @@ class TaskOptions:
     dry_run: bool = declare_dry_run()
     shard: str | None = declare(
         None, "--shard", metavar="I/N", section=RUN,
-        help="Process part I of N of the inputs, from 0/N; in a SLURM job each task takes its own part.",
+        help="Process part I of N of the inputs, from 0/N; in a SLURM or SkyPilot job each process takes its own part.",
     )  # fmt: skip
     fail_fast: bool = declare(False, "--fail-fast", section=RUN, help="Stop at the first input that fails.")
     max_pixels: int = declare(

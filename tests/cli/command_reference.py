@@ -64,7 +64,7 @@ Unknown keys and wrong values are errors; all of them are reported at once. A pa
 | `P2S2P_DEVICE`, `P2S2P_DTYPE` | `--device`, `--dtype` |
 | `P2S2P_MODEL_INVERT` | `--model` of `invert` |
 | `P2S2P_OFFLINE`, `HF_HUB_OFFLINE` | `--offline` of `models pull`; no other command opens a connection |
-| `SLURM_PROCID`, `SLURM_NTASKS` | `--shard`, in a job of several tasks |
+| `SLURM_ARRAY_TASK_ID`, `SLURM_PROCID`, `SKYPILOT_NODE_RANK` | `--shard`, in a job of several: [page](cluster.md) |
 | `P2S2P_HOME` | the folder of models and caches |
 | `P2S2P_ZOO` | another folder of model cards |
 | `P2S2P_ACCEPT_LICENCE` | ids of licences accepted beforehand, with commas between them |

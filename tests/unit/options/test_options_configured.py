@@ -11,6 +11,7 @@ from pixel2style2pixel_cli.options.configured import config_files, load_defaults
 from pixel2style2pixel_cli.options.declare import declarations_of
 from pixel2style2pixel_cli.options.messages import MessageOptions
 from pixel2style2pixel_cli.options.models import PullOptions
+from pixel2style2pixel_cli.options.schedulers import scheduled_share
 from pixel2style2pixel_cli.options.task import FaceOptions
 from pixel2style2pixel_cli.options.training import GeneratorTrainingOptions
 
@@ -79,6 +80,49 @@ def test_slurm_tasks_share_the_inputs(tmp_path: Path) -> None:
     assert load("invert", folder=tmp_path, **job, P2S2P_INVERT_SHARD="0/2") == {"shard": "0/2"}
     assert load("invert", folder=tmp_path, SLURM_PROCID="0", SLURM_NTASKS="1") == {}
     assert load("show", folder=tmp_path, **job) == {}
+
+
+@pytest.mark.parametrize(
+    ("variables", "shard"),
+    [
+        ({"SLURM_ARRAY_TASK_ID": "2", "SLURM_ARRAY_TASK_COUNT": "8"}, "2/8"),
+        ({"SLURM_ARRAY_TASK_ID": "8", "SLURM_ARRAY_TASK_COUNT": "8", "SLURM_ARRAY_TASK_MIN": "1"}, "7/8"),
+        (
+            {
+                "SLURM_ARRAY_TASK_ID": "30", "SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "10",
+                "SLURM_ARRAY_TASK_STEP": "10",
+            },
+            "2/4",
+        ),
+        # four jobs of an array, of two tasks each
+        (
+            {
+                "SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "0",
+                "SLURM_PROCID": "1", "SLURM_NTASKS": "2",
+            },
+            "7/8",
+        ),
+        ({"SKYPILOT_NODE_RANK": "1", "SKYPILOT_NUM_NODES": "3"}, "1/3"),
+        ({"SKYPILOT_NODE_RANK": "0", "SKYPILOT_NUM_NODES": "1"}, None),
+        ({"SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_COUNT": "1"}, None),
+        # a list of numbers, whose places nobody tells
+        ({"SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_COUNT": "3", "SLURM_ARRAY_TASK_MIN": "1"}, None),
+        ({"SLURM_ARRAY_TASK_ID": "x", "SLURM_ARRAY_TASK_COUNT": "3"}, None),
+    ],
+)  # fmt: skip
+def test_shares_of_arrays_and_nodes(tmp_path: Path, variables: dict[str, str], shard: str | None) -> None:
+    assert load("invert", folder=tmp_path, **variables) == ({} if shard is None else {"shard": shard})
+
+
+def test_every_share_is_taken_once() -> None:
+    found = [
+        scheduled_share({
+            "SLURM_ARRAY_TASK_ID": str(job), "SLURM_ARRAY_TASK_COUNT": "3", "SLURM_ARRAY_TASK_MIN": "5",
+            "SLURM_PROCID": str(task), "SLURM_NTASKS": "4",
+        })
+        for job in (5, 6, 7) for task in range(4)
+    ]  # fmt: skip
+    assert [each[:2] for each in found if each is not None] == [(i, 12) for i in range(12)]
 
 
 @pytest.mark.parametrize(
