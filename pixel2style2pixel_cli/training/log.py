@@ -17,7 +17,7 @@ from pixel2style2pixel_cli.training.plot import draw_curves
 
 LOG_FILE = "log.jsonl"
 CURVES_FILE = "losses.png"
-CURVES_EVERY = 15.0  # seconds between two drawings of the curves, which cost a twentieth of one
+CURVES_EVERY = 15.0  # seconds, at least, between two drawings of the curves
 
 Row = Sequence[NDArray[np.uint8]]
 
@@ -28,7 +28,7 @@ class RunLog:
     def __init__(self, folder: Path, *, step: int) -> None:
         self.path = folder / LOG_FILE
         self._rows: list[dict[str, float]] = []
-        self._drawn = 0.0
+        self._drawn, self._rows_drawn = 0.0, 0
         spent = 0.0
         if self.path.exists():
             kept = [line for line in self.path.read_text("utf-8").splitlines() if _number(line, "step") <= step]
@@ -48,11 +48,11 @@ class RunLog:
         self._rows.append({"step": step, **values})
 
     def draw(self, *, last: bool) -> None:
-        """The curves of all losses so far as ``losses.png``, where the last drawing is some seconds old."""
+        """The curves of all losses so far as ``losses.png``, where there are new ones and the last drawing is old."""
         now = time.monotonic()
-        if not last and now - self._drawn < CURVES_EVERY:
+        if len(self._rows) == self._rows_drawn or (not last and now - self._drawn < CURVES_EVERY):
             return
-        self._drawn = now
+        self._drawn, self._rows_drawn = now, len(self._rows)
         curves: dict[str, list[tuple[float, float]]] = {}
         for row in self._rows:
             for name, value in row.items():

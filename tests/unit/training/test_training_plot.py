@@ -97,6 +97,12 @@ def test_curves_are_drawn_now_and_then_and_go_on_after_a_resume(tmp_path: Path) 
         if step == 1:
             first = (tmp_path / "losses.png").read_bytes()
     assert (tmp_path / "losses.png").read_bytes() == first, "not again within seconds"
+    (tmp_path / "losses.png").unlink()
+    log.draw(last=True)
+    assert (tmp_path / "losses.png").is_file()
+    (tmp_path / "losses.png").unlink()
+    log.draw(last=True)
+    assert not (tmp_path / "losses.png").exists(), "nothing new"
     again = RunLog(tmp_path, step=2)
     again.draw(last=True)
     expected = draw_curves({"l2": [(1, 1.0), (2, 0.5)]}, across="step")
