@@ -22,6 +22,7 @@ from pixel2style2pixel_cli.options.models import (
     VerifyOptions,
 )
 from pixel2style2pixel_cli.options.paste import PasteOptions
+from pixel2style2pixel_cli.options.reports import MergeOptions
 from pixel2style2pixel_cli.options.signature import function_of
 from pixel2style2pixel_cli.options.task import FaceOptions, TaskOptions
 from pixel2style2pixel_cli.options.training import (
@@ -264,6 +265,22 @@ export_model = function_of(
     _export_model,
     does="Write an installed model as a file for other programs; returns how far that is from the model.",
     by_place=("name", "out"),
+)
+
+
+def _merge_reports(options: MergeOptions) -> dict[str, Any]:
+    from pixel2style2pixel_cli.jobs.merge import merge_reports as merge
+
+    files, out = input_list(options.files), None if options.out is None else str(options.out)
+    return merge(files, out, overwrite=options.overwrite)
+
+
+merge_reports = function_of(
+    "api.merge_reports",
+    MergeOptions,
+    _merge_reports,
+    does="Join the JSON lines of several runs over parts of one folder; returns the summary, with ``rows``.",
+    by_place=("files",),
 )
 
 

@@ -18,6 +18,7 @@ OTHERS = {
     "evaluate": "Measure how near results are to their targets: error, likeness, identity, detail.",
     "show": "Show the recipe of a picture, or the contents of a latent or a weight file.",
     "train": "Train a generator, an encoder for one, or a face recogniser.",
+    "report": "Join what several runs said of their pictures.",
     "data": "Pack pictures for training.",
     "models": "List, show, pull, import, export, blend, verify and remove models.",
 }
