@@ -15,6 +15,7 @@ import argparse
 import json
 import resource
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,20 +37,20 @@ ROUNDS = 200  # halves of the persons that are looked at
 Rows = NDArray[np.float64]
 
 
-def train(data: Path, run: Path, steps: int, preset: str) -> dict[str, Any]:
+def train(data: Path, run: Path, steps: int, preset: str, *, minutes: float | None, before: float) -> dict[str, Any]:
     """Train by the command, and say what it took and gave; what was noted last time where the run is done."""
     noted = run / "benchmark.json"
     if noted.is_file():
         found: dict[str, Any] = json.loads(noted.read_text())
         return found
     told = ["recogniser", "--data", str(data), "-o", str(run), "--preset", preset, "--steps", str(steps), "--json",
-            "--device", "cpu"]  # fmt: skip
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            "--device", "cpu", *([] if minutes is None else ["--minutes", str(minutes)])]  # fmt: skip
+    began = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command_line("train", told), capture_output=True, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     result = next(row for row in map(json.loads, done.stdout.splitlines()) if row.get("event") == "train")
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    found = {"processor_seconds": round(seconds, 1), "result": result, "preset": preset, "steps": steps}
+    seconds = after.ru_utime + after.ru_stime - began.ru_utime - began.ru_stime
+    found = {"processor_seconds": round(before + seconds, 1), "result": result, "preset": preset, "steps": steps}
     noted.write_text(json.dumps(found))
     return found
 
@@ -111,9 +112,14 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--preset", default="lite-faces")
     parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--minutes", type=float, help="stop the training by the clock")
+    parser.add_argument("--before", type=float, default=0.0, help="processor seconds of parts of the run before this")
+    parser.add_argument("--dlib", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--record", type=Path, required=True)
     options = parser.parse_args()
-    trained = train(options.data, options.run, options.steps, options.preset)
+    trained = train(
+        options.data, options.run, options.steps, options.preset, minutes=options.minutes, before=options.before
+    )
     network, digest = load_recogniser(str(options.run))
     source = PeopleSource([options.other], network.spec.picture_size, held_out=0)
     trunk = find_lite_trunk().eval()
@@ -123,12 +129,10 @@ def main() -> None:
             *embedded(source, lambda image: trunk(face_input(image, network.spec))[-1].mean(dim=(2, 3)))
         ),
     }
-    rows, persons, lost = described(source)
-    judges["dlib"] = {**with_interval(rows, persons), "faces_not_found": lost}
-    command = (
-        f"python benchmarks/recogniser.py --data {options.data} --other {options.other} --run {options.run} "
-        f"--preset {options.preset} --steps {options.steps} --record {options.record}"
-    )
+    if options.dlib:
+        rows, persons, lost = described(source)
+        judges["dlib"] = {**with_interval(rows, persons), "faces_not_found": lost}
+    command = " ".join(["python benchmarks/recogniser.py", *sys.argv[1:]])
     write_record(options.record, {**record_head(command), "training": trained, "digest": digest, **judges})
 
 

@@ -41,13 +41,15 @@ class _Axis:
         return (value - self.low) / (self.high - self.low)
 
 
-def draw_curves(curves: Mapping[str, Points], *, across: str) -> Pixels:
+def draw_curves(curves: Mapping[str, Points], *, across: str, rates: bool = False) -> Pixels:
     """A picture (H, W, 3) with a panel for each curve of (x, y), titled by its name and its last value.
 
     Points that are no numbers are left out. A curve whose values differ by more than a factor of thirty is drawn over
-    a logarithmic axis.
+    a logarithmic axis. Of ``rates`` over rates the x are, where they are above 0, and never the y.
     """
     sound = {name: _sound(points) for name, points in curves.items()}
+    if rates:
+        sound = {name: [(x, y) for x, y in points if x > 0] for name, points in sound.items()}
     sound = {name: points for name, points in sound.items() if points}
     columns = min(COLUMNS, max(1, len(sound)))
     rows = max(1, math.ceil(len(sound) / columns))
@@ -55,17 +57,19 @@ def draw_curves(curves: Mapping[str, Points], *, across: str) -> Pixels:
     draw = ImageDraw.Draw(picture)
     for number, (name, points) in enumerate(sound.items()):
         corner = (number % columns * PANEL[0], number // columns * PANEL[1])
-        _draw_panel(draw, corner, name, points, across)
+        _draw_panel(draw, corner, name, points, across, rates)
     return np.asarray(picture)
 
 
-def _draw_panel(draw: ImageDraw.ImageDraw, corner: tuple[int, int], name: str, points: Points, across: str) -> None:
+def _draw_panel(
+    draw: ImageDraw.ImageDraw, corner: tuple[int, int], name: str, points: Points, across: str, rates: bool
+) -> None:
     font, small = ImageFont.load_default(13), ImageFont.load_default(10)
     left, right = corner[0] + EDGES[0], corner[0] + PANEL[0] - EDGES[1]
     top, bottom = corner[1] + EDGES[2], corner[1] + PANEL[1] - EDGES[3]
     bins = _binned(points)
-    axis_x = _axis([x for x, *_ in bins], allow_logarithm=False)
-    axis_y = _axis([y for _, *values in bins for y in values], allow_logarithm=True)
+    axis_x = _axis([x for x, *_ in bins], allow_logarithm=rates)
+    axis_y = _axis([y for _, *values in bins for y in values], allow_logarithm=not rates)
 
     def place(x: float, y: float) -> tuple[float, float]:
         return left + axis_x.share(x) * (right - left), bottom - axis_y.share(y) * (bottom - top)
@@ -77,7 +81,8 @@ def _draw_panel(draw: ImageDraw.ImageDraw, corner: tuple[int, int], name: str, p
     for x in axis_x.ticks:
         draw.text((place(x, axis_y.low)[0], bottom + 5), _number(x), fill=INK, font=small, anchor="mt")
     draw.text((right, bottom + 17), across, fill=INK, font=small, anchor="rt")
-    draw.text((left, corner[1] + 8), f"{name}  {_number(points[-1][1])}", fill=INK, font=font)
+    last = "" if rates else f"  {points[-1][1]:.4g}"
+    draw.text((left, corner[1] + 8), f"{name}{last}", fill=INK, font=font)
     for x, low, _, high in bins:
         draw.line([place(x, low), place(x, high)], fill=FAINT, width=2)
     line = [place(x, mean) for x, _, mean, _ in bins]
@@ -119,4 +124,4 @@ def _axis(values: Sequence[float], *, allow_logarithm: bool) -> _Axis:
 def _number(value: float) -> str:
     if value and (abs(value) >= 1e6 or abs(value) < 1e-3):
         return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
-    return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
+    return f"{value:.5g}" if abs(value) < 1000 else f"{value:.0f}"

@@ -91,6 +91,6 @@ def start_recogniser(
     found = trainer.verification(source.sound_batches(config.run.batch))
     record = json.dumps({"step": result["step"], **dataclasses.asdict(found)}, indent=1)
     write_atomic(out / VERIFICATION, record.encode() + b"\n")
-    curve = draw_curves({"true matches, by false matches": found.curve}, across="false matches")
+    curve = draw_curves({"true matches": found.curve}, across="false matches", rates=True)
     write_atomic(out / CURVE, encode_image(curve, "png"))
     return {**result, **people, **found.figures}

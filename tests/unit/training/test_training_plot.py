@@ -56,6 +56,15 @@ def test_whatever_a_loss_may_be_is_drawn(points: list[tuple[float, float]]) -> N
     assert len(places(draw_curves({"loss": points}, across="step"))[0]) > 4
 
 
+def test_rates_are_drawn_over_powers_of_ten() -> None:
+    """Half of the true matches at one false match in a hundred lie in the middle of the panel."""
+    picture = draw_curves({"true": [(0.0, 0.0), (1e-4, 0.0), (1e-2, 0.5), (1.0, 1.0)]}, across="false", rates=True)
+    rows, columns = places(picture)
+    middle = (LEFT + PANEL[0] - RIGHT) / 2
+    across = rows[abs(columns - middle) < 2]
+    assert abs(across.mean() - (TOP + PANEL[1] - BOTTOM) / 2) < 4
+
+
 def test_what_is_no_number_alone_has_no_panel() -> None:
     picture = draw_curves({"lost": [(1, math.nan)], "kept": [(1, 1.0)]}, across="step")
     assert picture.shape[1] == PANEL[0]
