@@ -375,7 +375,8 @@ def main() -> None:
     if options.draw is not None:
         return draw_three(options.draw)
     keep_freed_memory()
-    shown = " ".join(each for each in sys.argv[1:] if str(options.photo) != each)
+    places = {str(options.photo), str(options.out)}  # which are this machine's
+    shown = " ".join(each for each in sys.argv[1:] if each not in places and each != "--out")
     record = record_head(f"python benchmarks/speed.py {shown}") | {
         "processor": describe_device(CPU), "load_before": [round(each, 1) for each in os.getloadavg()],
         "note": options.note,
