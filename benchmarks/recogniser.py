@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -105,6 +106,15 @@ def with_interval(rows: Rows, persons: list[int]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def without_folders(value: Any) -> Any:
+    """A record that says nothing of one machine: of each path the last part."""
+    if isinstance(value, dict):
+        return {key: without_folders(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [without_folders(each) for each in value]
+    return re.sub(r"(?<![^ ])/(?:[^ /]+/)*", "", value) if isinstance(value, str) else value
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
@@ -133,7 +143,8 @@ def main() -> None:
         rows, persons, lost = described(source)
         judges["dlib"] = {**with_interval(rows, persons), "faces_not_found": lost}
     command = " ".join(["python benchmarks/recogniser.py", *sys.argv[1:]])
-    write_record(options.record, {**record_head(command), "training": trained, "digest": digest, **judges})
+    record = {**record_head(command), "training": trained, "digest": digest, **judges}
+    write_record(options.record, without_folders(record))
 
 
 if __name__ == "__main__":
