@@ -36,6 +36,7 @@ from pixel2style2pixel_cli.training.config import Augmentation, EncoderTraining
 from pixel2style2pixel_cli.training.data import Batch
 from pixel2style2pixel_cli.training.draws import noise_maps, own, total
 from pixel2style2pixel_cli.training.export import export_encoder, export_heads
+from pixel2style2pixel_cli.training.grow import grow_heads
 from pixel2style2pixel_cli.training.inputs import make_inputs, resized, show_inputs
 from pixel2style2pixel_cli.training.log import Row
 from pixel2style2pixel_cli.training.loop import falling_rate, set_rate, update_average
@@ -154,12 +155,14 @@ class EncoderTrainer:
     def begin_with(self, state: Mapping[str, Tensor], kind: EncoderKind, where: Path) -> None:
         """Load the encoder of another run or model; ``where`` is what messages call that.
 
-        Where that writes rows and this one offsets from the first row, all offsets begin at nothing.
+        Where that writes rows and this one offsets from the first row, all offsets begin at nothing. Where that has
+        fewer heads, its last one serves the rows that it lacks.
         """
         own, state = self.encoder.state_dict(), dict(state)
         if INPUT_LAYER in state:
             state[INPUT_LAYER] = fit_channels(state[INPUT_LAYER], own[INPUT_LAYER])
         state = {key: value for key, value in own.items() if key.startswith(ADAPTER)} | state
+        state = grow_heads(state, self.encoder)
         if ENCODER_FAMILIES[kind].offsets and not self.config.encoder.has_offsets:
             raise UsageError(
                 f"the encoder of {where} writes offsets from its first row, and one of kind "
