@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from joint_runs import CPU, GENERATOR, RUN, SIZE, TASTELESS, fresh, run
 from safetensors.torch import load_file
-from test_training_joint import CPU, GENERATOR, RUN, SIZE, TASTELESS, fresh, run
 from tiny_runs import write_shard
 
 from pixel2style2pixel_cli.engine.loading import load_encoder_file
@@ -69,3 +69,18 @@ def test_an_encoder_of_other_inputs_goes_on_from_a_joint_run(
     for lender in (heads, joint.export(tmp_path / "joint")[1]):
         encoder = load_encoder_file(path, trainer.config.encoder, generator, heads=lender)
     assert encoder(torch.zeros(1, channels, SIZE, SIZE)).shape == (1, GENERATOR.n_styles, GENERATOR.style_dim)
+
+
+def test_an_encoder_goes_on_from_one_with_fewer_heads(tmp_path: Path) -> None:
+    generator = Generator(GENERATOR)
+    trunk = {"trunk": LiteTrunk(LiteSpec())}
+    few = config("photo", 3)
+    few = dataclasses.replace(few, encoder=dataclasses.replace(few.encoder, heads=9))
+    start = EncoderTrainer(few, generator, CPU, networks=trunk)
+    trainer = EncoderTrainer(config("photo", 3), generator, CPU, networks=trunk)
+    trainer.begin_with(start.encoder.state_dict(), "lite", tmp_path)
+    rows = GENERATOR.n_styles
+    assert rows == 10 and len(start.encoder.heads) == 9  # type: ignore[arg-type]
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(trainer.encoder(x), start.encoder(x))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from test_training_joint import GENERATOR as LITE_GENERATOR
-from test_training_joint import TASTELESS
+from joint_runs import GENERATOR as LITE_GENERATOR
+from joint_runs import TASTELESS
 from tiny_runs import CPU, ENCODER, GENERATOR, INVERSION, SIDE, train, write_shard
 
 from pixel2style2pixel_cli.engine.loading import load_encoder_file
