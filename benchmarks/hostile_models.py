@@ -208,7 +208,7 @@ def read_card(data: bytes) -> None:
     with torch.device("meta"):
         Generator(generator)
         if card.encoder is not None:
-            build_encoder(card.encoder, generator.n_styles, generator.style_dim)
+            build_encoder(card.encoder, max(generator.n_styles, card.encoder.heads), generator.style_dim)
     card_text(card)
 
 

@@ -80,8 +80,9 @@ def grow_generator(state: Mapping[str, Tensor], generator: Generator, where: Pat
 def grow_heads(state: Mapping[str, Tensor], encoder: nn.Module) -> dict[str, Tensor]:
     """The state of an encoder with fewer rows, its last head repeated for those that it lacks."""
     grown = dict(state)
-    if "latent_avg" in grown:  # one row in as many places
-        grown["latent_avg"] = grown["latent_avg"][:1].expand_as(encoder.state_dict()["latent_avg"])
+    wanted = encoder.state_dict().get("latent_avg")
+    if wanted is not None and "latent_avg" in grown and len(grown["latent_avg"]) != len(wanted):
+        grown["latent_avg"] = grown["latent_avg"][:1].expand_as(wanted)  # one row in as many places
     rows = sorted({int(found[1]) for key in state if (found := re.match(r"heads\.(\d+)\.", key))})
     if not rows:
         return grown

@@ -17,6 +17,7 @@ from pixel2style2pixel_cli.events import Notice, OnEvent
 from pixel2style2pixel_cli.files.atomic import write_atomic
 from pixel2style2pixel_cli.files.image import encode_image
 from pixel2style2pixel_cli.networks.efficientnet_lite import LiteTrunk
+from pixel2style2pixel_cli.networks.faceid import FaceRecogniser
 from pixel2style2pixel_cli.training.auxiliary import find_lite_trunk
 from pixel2style2pixel_cli.training.card import write_recogniser_card
 from pixel2style2pixel_cli.training.config import load_training
@@ -61,6 +62,8 @@ def start_recogniser(
         run=replace(config.run, held_out=source.held_out_pictures),
     )
     require_enough(source, config.run.batch, config.run.held_out)
+    with torch.device("meta"):  # sizes that no recogniser has are refused before anything else is missed
+        FaceRecogniser(config.recogniser)
     pretrained = find_lite_trunk() if config.recogniser.kind == "lite" and start is None else None
     torch.manual_seed(seed)
     trainer = RecogniserTrainer(config, source.trained, chosen)
