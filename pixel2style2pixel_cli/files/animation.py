@@ -122,9 +122,9 @@ def _mp4(frames: Sequence[NDArray[np.uint8]], fps: float, packet: str | None) ->
 
 def _write_h264(av: ModuleType, path: Path, frames: Sequence[NDArray[np.uint8]], fps: float) -> None:
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream(
-            "libx264", rate=Fraction(fps).limit_denominator(1000), options={"crf": _CRF, "threads": "1"}
-        )
+        # One thread, and none that looks ahead: otherwise the same frames now and then make other bytes.
+        options = {"crf": _CRF, "threads": "1", "x264-params": "sync-lookahead=0"}
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000), options=options)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         for frame in frames:
