@@ -99,16 +99,13 @@ def load_judge(kind: Perceptual, like: Tensor, side: int) -> Judge | None:
 
 def _load_lpips(like: Tensor) -> LpipsJudge:
     known = networks()
-    for name, trunk in TRUNKS:
-        path = known[name].path
-        if path.is_file():
-            try:
-                loss = load_perceptual(path, trunk)
-            except MissingError as error:  # whose hint is for training
-                raise MissingError(error.message, "use --perceptual features") from error
-            return LpipsJudge(loss.to(device=like.device, dtype=like.dtype), f"LPIPS on {name.removeprefix('lpips-')}")
-    known[ALEXNET].require("LPIPS", "use --perceptual features")
-    raise AssertionError("one of them is here")
+    name, trunk = next(((name, trunk) for name, trunk in TRUNKS if known[name].path.is_file()), TRUNKS[-1])
+    path = known[name].require("LPIPS", "use --perceptual features")
+    try:
+        loss = load_perceptual(path, trunk)
+    except MissingError as error:  # whose hint is for training
+        raise MissingError(error.message, "use --perceptual features") from error
+    return LpipsJudge(loss.to(device=like.device, dtype=like.dtype), f"LPIPS on {name.removeprefix('lpips-')}")
 
 
 class Objective:
