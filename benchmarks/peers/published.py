@@ -106,26 +106,26 @@ def pix2pix_hd(root: Path, channels: int, width: int) -> tuple[Conditioned, nn.M
 
 def spade(root: Path, width: int) -> tuple[Conditioned, nn.Module]:
     """SPADE without its variational encoder, and its two patch discriminators."""
-    options = _options(width)
-    with _only(root / "SPADE"):
-        generators: Any = importlib.import_module("models.networks.generator")
-        judges: Any = importlib.import_module("models.networks.discriminator")
-        generator, judge = generators.SPADEGenerator(options), judges.MultiscaleDiscriminator(options)
-        for network in (generator, judge):
-            network.init_weights("xavier", 0.02)
+    generator, judge = _pair(root / "SPADE", "SPADEGenerator", "MultiscaleDiscriminator", width)
     return _Plain(generator), _Multiscale(judge)
 
 
 def cc_fpse(root: Path, width: int) -> tuple[Conditioned, nn.Module]:
     """CC-FPSE without noise at its start, and its pyramid discriminator."""
+    generator, judge = _pair(root / "CC-FPSE", "CondConvGenerator", "FPSEDiscriminator", width)
+    return _Plain(generator), _Embedding(judge)
+
+
+def _pair(folder: Path, generator_name: str, judge_name: str, width: int) -> tuple[nn.Module, nn.Module]:
+    """Generator and discriminator of a repository laid out like SPADE's."""
     options = _options(width)
-    with _only(root / "CC-FPSE"):
+    with _only(folder):
         generators: Any = importlib.import_module("models.networks.generator")
         judges: Any = importlib.import_module("models.networks.discriminator")
-        generator, judge = generators.CondConvGenerator(options), judges.FPSEDiscriminator(options)
+        generator, judge = getattr(generators, generator_name)(options), getattr(judges, judge_name)(options)
         for network in (generator, judge):
             network.init_weights("xavier", 0.02)
-    return _Plain(generator), _Embedding(judge)
+    return generator, judge
 
 
 def _options(width: int) -> SimpleNamespace:
